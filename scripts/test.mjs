@@ -11,6 +11,8 @@ import { inParallel, root, run, say, seconds } from './run.mjs';
 import { setup } from './setup.mjs';
 
 const minute = 60_000;
+// Whoever takes longer than this hangs: of files that end by themselves the slowest takes 150 s where nothing else runs.
+const hangs = 20 * minute;
 // Long enough to reach every branch that a corpus does not; the nightly run takes ten minutes a target.
 const fuzzSeconds = 3;
 
@@ -108,7 +110,7 @@ async function nativeStep() {
       return;
     }
     const started = performance.now();
-    const result = await run(command[0], command.slice(1), { timeoutMs: 5 * minute });
+    const result = await run(command[0], command.slice(1), { timeoutMs: hangs });
     const counts = countsOf(result);
     const word = counts.failed === 0 ? 'ok' : 'FAILED';
     say(`  ${word} ${name}: ${counts.passed} passed, ${counts.failed} failed, ${seconds(started)}`);
@@ -121,14 +123,14 @@ async function nativeStep() {
 
 async function simStep() {
   // The program that the native step built, with its sanitizers; npm run sim builds one that is fast.
-  const { code, output } = await run('build/native-asan/sim', ['--peers', '50', '--seed', '7'], { timeoutMs: 5 * minute });
+  const { code, output } = await run('build/native-asan/sim', ['--peers', '50', '--seed', '7'], { timeoutMs: hangs });
   const found = code === 0 ? JSON.parse(output.slice(output.indexOf('{'))) : null;
   // All at once, at a slow origin: 1.47 copies on average. The origin must not go on beside peers that bring it.
   const seeds = ['1', '2', '3', '4', '5', '6'];
   const crowd = '--over 0 --peers 30 --bytes 17825792 --origin-rate 1000000 --no-comparison'.split(' ');
   const copies = [];
   await inParallel(seeds, availableParallelism(), async (seed) => {
-    const one = await run('build/native-asan/sim', [...crowd, '--seed', seed], { timeoutMs: 5 * minute });
+    const one = await run('build/native-asan/sim', [...crowd, '--seed', seed], { timeoutMs: hangs });
     copies.push(one.code === 0 ? JSON.parse(one.output.slice(one.output.indexOf('{'))).peers.originCopies : Infinity);
   });
   const mean = copies.reduce((all, each) => all + each, 0) / seeds.length;
@@ -189,11 +191,7 @@ function testFiles(folder) {
  * @param {{ node?: string, flags?: string[], env?: Record<string, string>, width?: number, first?: string[], leave?: string[],
  *   only?: string[] }} [options]
  */
-async function nodeStep(
-  folder,
-  timeoutMs,
-  { node = process.execPath, flags = [], env = {}, width = 1, first = [], leave = [], only } = {},
-) {
+async function nodeStep(folder, { node = process.execPath, flags = [], env = {}, width = 1, first = [], leave = [], only } = {}) {
   const isOneOf = (stems, file) => stems.some((stem) => file.includes(`/${stem}.`));
   const files = testFiles(folder).filter((file) => (only ? isOneOf(only, file) : !isOneOf(leave, file)));
   if (files.length === 0) return fact(`${folder} has tests`, false);
@@ -208,7 +206,7 @@ async function nodeStep(
     };
     const { code, output } = await run(node, ['--test', '--test-concurrency=1', '--test-reporter=tap', ...flags, file], {
       env,
-      timeoutMs,
+      timeoutMs: hangs,
       onLine,
     });
     const count = (name) => Number(output.match(new RegExp(`^# ${name} (\\d+)$`, 'm'))?.[1] ?? 0);
@@ -253,10 +251,7 @@ async function transparencyStep(engines, isShort) {
 const builds = ['versions', 'native'];
 
 async function buildsStep() {
-  return sum([
-    await nodeStep('tests/package', 10 * minute, { only: builds }),
-    await nodeStep('tests/e2e', 10 * minute, { only: builds }),
-  ]);
+  return sum([await nodeStep('tests/package', { only: builds }), await nodeStep('tests/e2e', { only: builds })]);
 }
 
 // The packages that we are tried beside have a lock of their own, so that npm ci stays small.
@@ -276,7 +271,7 @@ async function nodesStep() {
       continue;
     }
     say(`  Node ${version}`);
-    for (const folder of ['tests/server', 'tests/wasm']) counts.push(await nodeStep(folder, 5 * minute, { node }));
+    for (const folder of ['tests/server', 'tests/wasm']) counts.push(await nodeStep(folder, { node }));
   }
   return sum(counts);
 }
@@ -284,9 +279,9 @@ async function nodesStep() {
 async function integrationStep() {
   return sum([
     // Next goes on watching its folder when it is closed, and its process would not end.
-    await nodeStep('tests/integration', 10 * minute, { flags: ['--test-force-exit'] }),
+    await nodeStep('tests/integration', { flags: ['--test-force-exit'] }),
     // Again, now that an old TypeScript is there.
-    await nodeStep('tests/package', 10 * minute, { only: ['user-types'] }),
+    await nodeStep('tests/package', { only: ['user-types'] }),
   ]);
 }
 
@@ -314,7 +309,7 @@ const usual = [
     name: 'waiting',
     needs: ['build'],
     beside: true,
-    run: () => nodeStep('tests/e2e', 8 * minute, { width: 2, first: waiting, only: waiting }),
+    run: () => nodeStep('tests/e2e', { width: 2, first: waiting, only: waiting }),
   },
   { name: 'native', needs: ['setup'], run: nativeStep },
   { name: 'sim', needs: ['native'], run: simStep },
@@ -324,25 +319,25 @@ const usual = [
   {
     name: 'wasm',
     needs: ['build'],
-    run: () => nodeStep('tests/wasm', 3 * minute, { width: 4, first: ['page-mounts', 'page', 'page-crowd'] }),
+    run: () => nodeStep('tests/wasm', { width: 4, first: ['page-mounts', 'page', 'page-crowd'] }),
   },
-  { name: 'sw', needs: ['build'], run: () => nodeStep('tests/sw', 3 * minute, { width: 2 }) },
+  { name: 'sw', needs: ['build'], run: () => nodeStep('tests/sw', { width: 2 }) },
   {
     name: 'server',
     needs: ['build'],
-    run: () => nodeStep('tests/server', 3 * minute, { width: 3, first: ['doctor', 'cli', 'redis'] }),
+    run: () => nodeStep('tests/server', { width: 3, first: ['doctor', 'cli', 'redis'] }),
   },
   {
     name: 'package',
     needs: ['build'],
-    run: () => nodeStep('tests/package', 5 * minute, { width: 2, first: ['border'], leave: builds }),
+    run: () => nodeStep('tests/package', { width: 2, first: ['border'], leave: builds }),
   },
   {
     name: 'e2e',
     needs: ['build'],
-    run: () => nodeStep('tests/e2e', 10 * minute, { width: 2, leave: [...waiting, ...builds, ...often, 'webkit'] }),
+    run: () => nodeStep('tests/e2e', { width: 2, leave: [...waiting, ...builds, ...often, 'webkit'] }),
   },
-  { name: 'compare', needs: ['build'], run: () => nodeStep('tests/transparency', minute) },
+  { name: 'compare', needs: ['build'], run: () => nodeStep('tests/transparency') },
   { name: 'transparency', needs: ['build'], run: () => transparencyStep(['chromium'], true) },
 ];
 
@@ -350,21 +345,21 @@ const usual = [
 const all = [
   { name: 'setup', run: setupStep('all') },
   { name: 'build', needs: ['setup'], run: buildStep },
-  { name: 'siblings', needs: ['build'], run: () => nodeStep('tests/siblings', 5 * minute) },
+  { name: 'siblings', needs: ['build'], run: () => nodeStep('tests/siblings') },
   { name: 'builds', needs: ['build'], run: buildsStep },
-  { name: 'soak', needs: ['build'], run: () => nodeStep('tests/soak', 10 * minute) },
+  { name: 'soak', needs: ['build'], run: () => nodeStep('tests/soak') },
   {
     name: 'engines',
     needs: ['build'],
-    run: () => nodeStep('tests/e2e', 10 * minute, { width: 2, only: manyEngines, env: { PEER_CDN_ENGINES: 'all' } }),
+    run: () => nodeStep('tests/e2e', { width: 2, only: manyEngines, env: { PEER_CDN_ENGINES: 'all' } }),
   },
-  { name: 'often', needs: ['build'], run: () => nodeStep('tests/e2e', 5 * minute, { only: often }) },
-  { name: 'webkit', needs: ['build'], run: () => nodeStep('tests/e2e', 10 * minute, { only: ['webkit'] }) },
+  { name: 'often', needs: ['build'], run: () => nodeStep('tests/e2e', { only: often }) },
+  { name: 'webkit', needs: ['build'], run: () => nodeStep('tests/e2e', { only: ['webkit'] }) },
   { name: 'transparency', needs: ['build'], run: () => transparencyStep(engineNames, false) },
   { name: 'install', needs: ['setup'], run: installStep },
   { name: 'nodes', needs: ['build', 'install'], run: nodesStep },
   { name: 'integration', needs: ['build', 'install'], run: integrationStep },
-  { name: 'examples', needs: ['build'], run: () => nodeStep('tests/examples', 15 * minute) },
+  { name: 'examples', needs: ['build'], run: () => nodeStep('tests/examples') },
 ];
 
 const usage = `usage: npm test [-- --only <step>[,<step>]]      steps: ${usual.map(({ name }) => name).join(', ')}

@@ -9,7 +9,7 @@ import { scene } from './harness/scene.mjs';
 const url = '/static/app.bin';
 const [before, after] = [randomBytes('before', 3_000_000), randomBytes('after', 3_000_001)];
 
-test('within the stated bound all open pages get the new bytes, never a mixture', { timeout: 120_000 }, async (t) => {
+test('within the stated bound all open pages get the new bytes, never a mixture', { timeout: 300_000 }, async (t) => {
   const { site, chromium } = scene(t);
   const s = await site({ [url]: before });
   const oldRoot = await s.root(url);

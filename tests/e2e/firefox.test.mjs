@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { randomBytes, sha256 } from './harness/index.mjs';
 import { scene } from './harness/scene.mjs';
 
-test('a file goes from Chromium to Firefox, and another one back', { timeout: 120_000 }, async (t) => {
+test('a file goes from Chromium to Firefox, and another one back', { timeout: 300_000 }, async (t) => {
   const { site, chromium, firefox } = scene(t);
   const files = {
     '/static/there.bin': randomBytes('there', 6_000_000),

@@ -11,7 +11,7 @@ const digests = versions.map(sha256);
 const deployments = 6;
 const readsEach = 25;
 
-test('a file that is read again and again while its site deploys it anew comes each time', { timeout: 120_000 }, async (t) => {
+test('a file that is read again and again while its site deploys it anew comes each time', { timeout: 300_000 }, async (t) => {
   const { site, chromium } = scene(t);
   const s = await site({ [url]: versions[0] });
   const visitors = [await chromium(), await chromium()];

@@ -152,6 +152,6 @@ test('packed and installed: imports, types, the command, and two browsers that e
   assert.ok(from.fromPeers > 0, JSON.stringify(from));
 
   server.kill('SIGTERM');
-  await within('a clean shutdown', 5000, once(server, 'exit'));
+  await within('a clean shutdown', 60_000, once(server, 'exit'));
   assert.equal(server.exitCode, 0);
 });

@@ -153,7 +153,7 @@ test('offline: what is stored is served; and a deployment is seen by the next pa
   await until('the new bytes', async () => (await visitor.fetch(url)).sha256 === sha256(after));
 });
 
-test('a response that takes 44 s arrives whole', { timeout: 120_000 }, async (t) => {
+test('a response that takes 44 s arrives whole', { timeout: 300_000 }, async (t) => {
   const slow = randomBytes('slow in WebKit', 1_320_000);
   const { s, visitor } = await visited(t, { '/static/slow.bin': slow });
   s.origin.pace(30_000);

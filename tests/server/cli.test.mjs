@@ -661,7 +661,7 @@ test('a name that is too long for a file is said to be', async (t) => {
   assert.deepEqual(readdirSync(folder), ['a.bin']);
 });
 
-test('an output that is no file, as a device, is refused and stays what it is', { timeout: 30_000 }, async (t) => {
+test('an output that is no file, as a device, is refused and stays what it is', { timeout: 120_000 }, async (t) => {
   const folder = makeFolder(t, { 'a.png': 'a' });
   const pipe = join(folder, 'pipe');
   execFileSync('mkfifo', [pipe]);
@@ -671,7 +671,7 @@ test('an output that is no file, as a device, is refused and stays what it is', 
   assert.deepEqual(readdirSync(folder), ['a.png', 'pipe']);
 });
 
-test('an output that cannot be written ends the command with a line', { timeout: 30_000 }, async (t) => {
+test('an output that cannot be written ends the command with a line', { timeout: 120_000 }, async (t) => {
   const folder = makeFolder(t, { 'a.png': 'a', file: 'b' });
   const outputs = {
     '/proc/x.json': 'not-writable: /proc/peer-cdn cannot be made',

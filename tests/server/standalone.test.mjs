@@ -45,7 +45,7 @@ test('the metrics count what happened, and name nobody', async (t) => {
   assert.doesNotMatch(text, /example|127\.0/);
 });
 
-test("the guide's server of one's own ends when its requests and its sockets have", { timeout: 30_000 }, async (t) => {
+test("the guide's server of one's own ends when its requests and its sockets have", { timeout: 120_000 }, async (t) => {
   const guide = readFileSync(new URL('../../docs/coordinator.md', import.meta.url), 'utf8');
   const [, script] = /```js\n([^`]*process\.once\('SIGTERM'[^`]*)```/.exec(guide);
   const site = (_, response) => response.write('begun') && process.once('SIGUSR2', () => response.end(' and ended'));
@@ -100,7 +100,7 @@ test('a coordinator that drains says so first, takes nobody in, and lets its vis
 });
 
 for (const ms of [Number.NaN, Infinity, -1, '3000', null]) {
-  test(`a coordinator does not drain over ${typeof ms} ${ms}, and says so`, { timeout: 30_000 }, async (t) => {
+  test(`a coordinator does not drain over ${typeof ms} ${ms}, and says so`, { timeout: 120_000 }, async (t) => {
     const { coordinator, visit } = await open(t);
     await visit('ann').next('welcome');
     await assert.rejects(coordinator.drain(ms), { code: 'bad-option', message: /drain\(\) takes milliseconds/ });

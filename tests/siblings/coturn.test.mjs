@@ -73,7 +73,7 @@ async function allocate(port, { username, credential }) {
   }
 }
 
-test('coturn relays for whoever has minted credentials, and for nobody else', { timeout: 60_000 }, async (t) => {
+test('coturn relays for whoever has minted credentials, and for nobody else', { timeout: 240_000 }, async (t) => {
   const libraries = ['core', 'extra', 'openssl', 'pthreads'].map((name) => `libevent-${name}-2.1-7`);
   const others = ['libhiredis0.14', 'libmariadb3', 'libpq5', 'libsqlite3-0', 'libssl3'];
   const tool = await debianTool('coturn', 'usr/bin/turnserver', [...libraries, ...others]);

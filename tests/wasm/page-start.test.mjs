@@ -121,7 +121,7 @@ test('start() waits half a second for a coordinator that does not answer, and no
   }
 });
 
-test('start() without a worker, where the site registers none, resolves inactive', { timeout: 10_000 }, async (t) => {
+test('start() without a worker, where the site registers none, resolves inactive', { timeout: 60_000 }, async (t) => {
   install();
   fakeContainer({ controlled: false });
   const plugin = await start();

@@ -126,7 +126,7 @@ export class Visitor {
    * @param {{ ready?: boolean | 'settled', page?: any }} [options]
    */
   async visit(url, { ready = true, page = this.page } = {}) {
-    await within(`opening ${url}`, 40_000, page.goto(url));
+    await within(`opening ${url}`, 120_000, page.goto(url));
     if (ready) {
       const state = await until(`start() in ${url}`, () =>
         this.run(() => document.documentElement.dataset.state, undefined, page),
@@ -175,7 +175,7 @@ export class Visitor {
    * @param {string} url
    * @param {{ init?: RequestInit, withinMs?: number, page?: any, abortAfter?: number }} [options]
    */
-  fetch(url, { init = {}, withinMs = 60_000, page = this.page, abortAfter } = {}) {
+  fetch(url, { init = {}, withinMs = 120_000, page = this.page, abortAfter } = {}) {
     return within(`fetch of ${url} in ${this.kind}`, withinMs, this.run(fetchInPage, { url, init, abortAfter }, page));
   }
 
@@ -314,7 +314,7 @@ export async function openChromium({ flags = [], init } = {}) {
     args: [...chromiumFlags, ...flags],
     // What playwright takes away unless a test asks for it.
     ignoreDefaultArgs: flags.includes(backForwardCache) ? ['--disable-back-forward-cache'] : [],
-    timeout: 60_000,
+    timeout: 120_000,
     viewport,
     handleSIGINT: false,
     handleSIGTERM: false,
@@ -325,7 +325,7 @@ export async function openChromium({ flags = [], init } = {}) {
 
 /** The visitor whose storage this context is. */
 async function visitorOf(context, init, profile) {
-  context.setDefaultTimeout(60_000);
+  context.setDefaultTimeout(120_000);
   await context.addInitScript(record, CHANNEL);
   if (init) await context.addInitScript(init);
   return new Visitor({

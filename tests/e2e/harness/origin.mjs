@@ -222,9 +222,18 @@ export class Origin {
     for (const socket of this.#sockets) if (socket.isWebSocket) socket.destroy();
   }
 
+  /** A condition, with the last that the coordinator's sockets and the origin were asked. @param {string} what */
+  #saying(what) {
+    return () => {
+      const said = this.signals.slice(-20).map(({ from, socket, message }) => `${from} ${socket}: ${JSON.stringify(message)}`);
+      const asked = this.requests.slice(-20).map(({ method, url, status }) => `${method} ${url} ${status}`);
+      return [what, ...said.map((each) => each.slice(0, 200)), ...asked].join('\n');
+    };
+  }
+
   /** Resolves when some client has told the coordinator that it serves `root`. */
   untilShared(root, count = 1) {
-    return until(`${count} client(s) share ${root.slice(0, 8)}`, () => {
+    return until(this.#saying(`${count} client(s) share ${root.slice(0, 8)}`), () => {
       const sockets = new Set();
       for (const { from, socket, message } of this.signals) {
         if (from !== 'client' || message.type !== 'have') continue;
@@ -253,7 +262,7 @@ export class Origin {
 
   /** Resolves when the newest visitor of those who have not got it has been told that somebody has `root`. */
   untilIntroducible(root) {
-    return until(`the newest visitor knows that ${root.slice(0, 8)} can be had`, () => {
+    return until(this.#saying(`the newest visitor knows that ${root.slice(0, 8)} can be had`), () => {
       const owners = this.#ownersOf(root);
       let newest = this.#socketCount;
       while (owners.has(newest)) newest--;
@@ -263,12 +272,12 @@ export class Origin {
 
   /** Resolves when somebody has been told that somebody else has `root`. */
   untilTold(root) {
-    return until(`a visitor knows that ${root.slice(0, 8)} can be had`, () => this.#isOthersTold(root));
+    return until(this.#saying(`a visitor knows that ${root.slice(0, 8)} can be had`), () => this.#isOthersTold(root));
   }
 
   /** Resolves when those who were told that somebody else has `root` know that nobody has it any more. */
   untilUntold(root) {
-    return until(`visitors know that ${root.slice(0, 8)} is gone`, () => !this.#isOthersTold(root));
+    return until(this.#saying(`visitors know that ${root.slice(0, 8)} is gone`), () => !this.#isOthersTold(root));
   }
 
   #isOthersTold(root) {

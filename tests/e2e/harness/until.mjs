@@ -2,19 +2,20 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 /**
- * Resolves with the first truthy value of `probe`, asked every `everyMs`; rejects after `withinMs`.
+ * Resolves with the first truthy value of `probe`, asked every `everyMs`; rejects after `withinMs`. That is long: it is only met
+ * by what never comes, also where others take most of the processor.
  * @template T
- * @param {string} what The condition, for the error's text.
+ * @param {string | (() => string)} what The condition, for the error's text; a function says then what has happened so far.
  * @param {() => T | Promise<T>} probe
  * @param {{withinMs?: number, everyMs?: number}} [options]
  * @returns {Promise<NonNullable<T>>}
  */
-export async function until(what, probe, { withinMs = 45_000, everyMs = 50 } = {}) {
+export async function until(what, probe, { withinMs = 120_000, everyMs = 50 } = {}) {
   const end = performance.now() + withinMs;
   for (;;) {
     const value = await probe();
     if (value) return /** @type {NonNullable<T>} */ (value);
-    if (performance.now() > end) throw new Error(`not within ${withinMs} ms: ${what}`);
+    if (performance.now() > end) throw new Error(`not within ${withinMs} ms: ${typeof what === 'function' ? what() : what}`);
     await delay(everyMs);
   }
 }
