@@ -40,7 +40,7 @@ export class ManifestKeeper {
 
   /**
    * @param {string} url
-   * @param {() => Promise<Store | null>} store
+   * @param {() => Promise<Store>} store
    * @param {(code: string, path?: string) => void} report of an entry by its path, or of the manifest itself
    */
   constructor(url, store, report) {
@@ -68,7 +68,7 @@ export class ManifestKeeper {
   /** Resolves when the manifest that the last worker stored is in use, if there is one. */
   load() {
     this.#loading ??= (async () => {
-      void this.#store();
+      this.#store().catch(() => {});
       const stored = await soon(Store.manifest(currentCache()));
       const fetched = stored ? this.#use(stored.text) : FETCH_FAILED;
       const lost = stored?.headers.get(LOST) ?? '';
@@ -83,7 +83,7 @@ export class ManifestKeeper {
     // Another PeerCDN of this worker has it.
     if (text === null) return;
     const lost = callText(MANIFEST_LOSSES).replaceAll('\n', ' ');
-    const kept = this.#store().then((store) => store?.putManifest(text, fetched, lost));
+    const kept = this.#store().then((store) => store.putManifest(text, fetched, lost));
     this.#keeping = soon(kept).then(() => void (isNew && broadcast('manifest')));
   }
 

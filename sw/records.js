@@ -1,7 +1,8 @@
 // Records: how the origin sends a resource, read from the store and written there. The core says when, and what one says.
-import { DO_KEEP_RECORD, DO_NEED_RECORD, RECORD_READ, RESOURCE } from '../build/border.js';
+import { DO_KEEP_RECORD, DO_NEED_RECORD, RECORD_READ, RESOURCE, runWait } from '../build/border.js';
 import { callText, soon, tell } from './engine.js';
 import { expectWrite } from './unwritten.js';
+import { within } from './within.js';
 
 /** Keys and texts of those that are to be written. @type {string[][]} */
 const records = [];
@@ -12,7 +13,8 @@ export const recordPerformer = (storage) =>
   /** @satisfies {Partial<import('../build/border.js').Performer>} */ ({
     async [DO_NEED_RECORD]({ exchange }) {
       const [key] = callText(RESOURCE, exchange).split('\n');
-      tell(RECORD_READ, `${key}\n${await soon((await storage.open())?.record(key), '')}`, exchange);
+      const read = async () => (await storage.open()).record(key);
+      tell(RECORD_READ, `${key}\n${await soon(read(), '')}`, exchange);
     },
 
     [DO_KEEP_RECORD]: ({ exchange }) => {
@@ -21,8 +23,15 @@ export const recordPerformer = (storage) =>
     },
   });
 
-/** Writes what was kept since the last time. */
-export function writeRecords(/** @type {import('./store.js').Store | null} */ store) {
-  const written = records.splice(0).map(([key, text]) => key && store?.putRecord(key, text));
+/** Writes what was kept since the last time. @param {import('./storage.js').StoreKeeper} storage */
+export function writeRecords(storage) {
+  const written = records.splice(0).map(
+    ([key, text]) =>
+      key &&
+      within(
+        runWait,
+        storage.open().then((store) => store.putRecord(key, text)),
+      ),
+  );
   void Promise.allSettled(written).then(done);
 }

@@ -1,6 +1,7 @@
 // Performs what the core decides of the store: lists it, writes runs, makes room by dropping the roots that the core names.
 import {
   DROP_UNLISTED,
+  runWait,
   STORE_DONE,
   STORE_FAILED,
   STORE_FULL,
@@ -15,6 +16,7 @@ import { broadcast } from './pages.js';
 import { currentCache, siteQuota } from './plugins.js';
 import { Store } from './store.js';
 import { expectWrite } from './unwritten.js';
+import { within } from './within.js';
 
 // What the browser offers; 0 if it does not say: not every one has the API, and some keep it from private windows. Then
 // the core's own bound holds, and the browser refuses what is too much for it.
@@ -36,7 +38,7 @@ const browserQuota = async () => (await navigator.storage.estimate()).quota ?? 0
 export class StoreKeeper {
   /** The open store. @type {Store | null} */
   current = null;
-  /** @type {Promise<Store | null> | undefined} */
+  /** @type {Promise<Store> | undefined} */
   #store;
   #dropping = Promise.resolve();
   #drops = 0;
@@ -58,19 +60,12 @@ export class StoreKeeper {
     this.#report = report;
   }
 
-  /**
-   * Null where storage is denied, or does not answer (a damaged profile): we only do without it. A failed open is tried
-   * again by the next request.
-   */
+  /** Rejects where storage is denied, and may never settle (a damaged profile). A failed open is tried again by the next request. */
   open() {
     if (!this.#store) {
-      const opening = Store.open(currentCache(), this.#onNew);
-      this.#store = soon(opening);
-      opening.then(
-        (store) => {
-          this.current = store;
-          this.#store = opening;
-        },
+      this.#store = Store.open(currentCache(), this.#onNew);
+      this.#store.then(
+        (store) => (this.current = store),
         () => (this.#store = undefined),
       );
     }
@@ -79,28 +74,28 @@ export class StoreKeeper {
 
   /** Somebody found the store gone and opened a new one: what was held is lost. */
   async renew() {
-    const store = this.current;
-    if (!store) return;
-    await store.reopen();
-    await this.#list(store);
+    await this.current?.reopen();
+    if (this.current) await this.#list();
   }
 
   /**
    * Tells the core what is held. To say so the browser looks at every entry, so it is asked once in the worker's life, and when
-   * something has to go. A browser that does not answer in time is not waited for again, but its late answer counts.
+   * something has to go. A browser that does not answer in time is not waited for again, but its late answer counts, and what
+   * comes meanwhile is written when the store is open.
    */
   async list() {
-    const listing = this.#list(await this.open()).catch(() => false);
+    const listing = this.#list().catch(() => false);
     tell(STORE_LISTED, await soon(listing, true));
+    if (!(await listing)) tell(STORE_LISTED, false);
   }
 
   // Rejects where there is no store.
-  async #list(/** @type {Store | null} */ store) {
+  async #list() {
     /** @type {Run[]} */
     const since = [];
     this.#lists.add(since);
     try {
-      const [quota, roots] = await Promise.all([soon(browserQuota(), 0), /** @type {Store} */ (store).roots()]);
+      const [quota, roots] = await Promise.all([soon(browserQuota(), 0), this.open().then((store) => store.roots())]);
       let told = 0;
       if (!roots.size) roots.set('', []);
       for (const [root, runs] of roots) {
@@ -174,7 +169,8 @@ export class StoreKeeper {
       try {
         if (!hasRoom) await this.makeRoom(run, drops);
         drops = this.#drops;
-        await this.current?.putRun(...run, buffers);
+        // Of one that does not open there is nothing to call.
+        await /** @type {Store} */ (await within(runWait, this.open())).putRun(...run, buffers);
         broadcast('stored', { root, begin, end });
       } catch (error) {
         outcome = /** @type {any} */ (error).name === 'QuotaExceededError' ? STORE_FULL : STORE_FAILED;
@@ -208,13 +204,11 @@ export class StoreKeeper {
    */
   #drop(name, isExact) {
     const dropped = this.#dropping.then(async () => {
-      const store = await this.open();
-      if (!store) return;
-      if (isExact) await this.#list(store);
+      if (isExact) await this.#list();
       const named = name();
       if (named === 'storage-full') throw 0;
       if (!named) return;
-      await store.drop(named);
+      await (await this.open()).drop(named);
       this.#drops++;
       for (const [root] of named.matchAll(/.{64}/g)) broadcast('dropped', { root });
     });

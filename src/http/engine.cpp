@@ -139,13 +139,14 @@ void Engine::handle_store_renewed() {
 }
 
 void Engine::handle_store_begin(double asked_bytes, double browser_bytes) {
-  commons_.has_store = true;
   commons_.holdings.set_quota(asked_bytes, browser_bytes);
   commons_.holdings.clear();
 }
 
 void Engine::handle_store_listed(bool ok, Instant now) {
   is_store_listed_ = true;
+  // Of one that has not answered yet nothing is known to be held.
+  commons_.has_store = ok;
   go_on(now);
   // Storage that is denied, or does not answer, is tried again by the next request.
   is_store_listed_ = is_store_asked_ = ok;

@@ -377,18 +377,36 @@ test('a store that could not be opened once is opened by the next request', asyn
   assert.equal(last(worker.events.transfer).fromCache, 100_000);
 });
 
-test('a store that opens late is used from then on', async () => {
+test('a store that opens late is used from then on, and has what came before it was open, with its headers', async () => {
   let opens = () => {};
   const opening = new Promise((resolve) => (opens = resolve));
-  const { fetchAll, clock, origin } = await scene({ isInstalled: true, faults: { open: () => opening } });
+  const headers = { etag: '"a"' };
+  const { fetchAll, worker, clock, origin } = await scene({ isInstalled: true, headers, faults: { open: () => opening } });
   await fetchAll();
   assert.ok(clock.now < 8000);
   opens();
-  await clock.settle();
+  await clock.pass(2000);
+  for (const next of [() => worker, () => worker.restart()]) {
+    const answer = await (await next()).fetch('/static/a.bin');
+    assert.equal(answer.headers.get('etag'), '"a"');
+    assert.equal((await answer.bytes()).length, 100_000);
+    await clock.pass(2000);
+  }
+  assert.equal(origin.requests('/static/a.bin').length, 1);
+});
+
+test('of a store that is not listed yet what comes meanwhile is written, and held when it is listed', async () => {
+  let lists = () => {};
+  const listing = new Promise((resolve) => (lists = resolve));
+  const { caches, fetchAll, clock, origin } = await scene({ isInstalled: true });
+  caches.faults.keys = () => listing;
   await fetchAll();
   await clock.pass(2000);
+  caches.faults.keys = undefined;
+  lists();
+  await clock.settle();
   await fetchAll();
-  assert.equal(origin.requests('/static/a.bin').length, 2);
+  assert.equal(origin.requests('/static/a.bin').length, 1);
 });
 
 test('a listed file over 1 MiB that no page can keep the worker alive for passes through as it is', async () => {
