@@ -267,7 +267,8 @@ void Peer::warm() {
   warm_next_ = now() + warm_wait_;
   best->again = now() + limits::warm_wait_max;
   warming_ = best->root;
-  offer_ahead();
+  // What this page has in part is told to it too: perhaps nobody else has it.
+  if (most == best->geometry.bytes()) offer_ahead();
   client_.ask(best->root, now());
 }
 

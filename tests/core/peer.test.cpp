@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "base/limits.hpp"
 
 namespace peer_cdn::peer {
@@ -400,6 +402,25 @@ TEST_CASE(
     f.peer.handle_idle(false, false, start + limits::idle_interval);
     CHECK_FALSE(f.told<signal::Ask>());
   }
+}
+
+TEST_CASE(
+    "no connection is made ahead for a file of which the page itself may be the only holder") {
+  Fixture f;
+  bool is_ours = false;
+  SUBCASE("it has a part") {
+    is_ours = true;
+  }
+  SUBCASE("another has it") {}
+  f.connect({mark_of(f.root)}, true);
+  if (is_ours) f.peer.swarm().handle_held(f.root, f.geometry, {0, 1}, start);
+  f.peer.handle_listed(f.root, f.geometry, start);
+  f.peer.handle_list_complete(start);
+  f.drain();
+  f.peer.handle_idle(false, false, start);
+  const std::vector<Output> outputs = f.drain();
+  const auto creates = [](const Output& each) { return get_if<CreatePair>(&each) != nullptr; };
+  CHECK(std::any_of(outputs.begin(), outputs.end(), creates) != is_ours);
 }
 
 TEST_CASE("the list is bounded: the file that was told first goes") {
