@@ -265,7 +265,7 @@ void Peer::warm() {
   if (best == nullptr) return;
   warm_wait_ = std::clamp<Duration>(2 * warm_wait_, limits::idle_interval, limits::warm_wait_max);
   warm_next_ = now() + warm_wait_;
-  best->again = now() + limits::warm_wait_max;
+  best->again = warm_next_ + warm_wait_;
   warming_ = best->root;
   // What this page has in part is told to it too: perhaps nobody else has it.
   if (most == best->geometry.bytes()) offer_ahead();

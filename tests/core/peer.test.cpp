@@ -370,16 +370,24 @@ TEST_CASE(
     f.peer.handle_message(signal::Answer{{f.root}, {0}}, start);
     CHECK_FALSE(f.told<signal::Ask>());
   }
-  SUBCASE("no root twice in a while, and ever more slowly") {
+  SUBCASE("each root in turn, ever more slowly") {
     f.peer.handle_message(signal::Answer{{f.other}, {1}}, start);
     f.peer.handle_idle(false, false, start + limits::idle_interval - 1ms);
     CHECK_FALSE(f.told<signal::Ask>());
     f.peer.handle_idle(false, false, start + limits::idle_interval);
     CHECK(f.told<signal::Ask>()->roots == List<Root>{f.root});
     f.peer.handle_message(signal::Answer{{f.root}, {1}}, start);
-    f.peer.handle_idle(false, false, start + 10 * limits::idle_interval);
+    f.peer.handle_idle(false, false, start + 3 * limits::idle_interval - 1ms);
     CHECK_FALSE(f.told<signal::Ask>());
-    f.peer.handle_idle(false, false, start + limits::warm_wait_max);
+    f.peer.handle_idle(false, false, start + 3 * limits::idle_interval);
+    CHECK(f.told<signal::Ask>()->roots == List<Root>{f.other});
+  }
+  SUBCASE("the only one that anybody has again after two waits") {
+    f.peer.handle_message(signal::Present{{}, {mark_of(f.root)}}, start);
+    f.peer.handle_message(signal::Answer{{f.other}, {0}}, start);
+    f.peer.handle_idle(false, false, start + 2 * limits::idle_interval - 1ms);
+    CHECK_FALSE(f.told<signal::Ask>());
+    f.peer.handle_idle(false, false, start + 2 * limits::idle_interval);
     CHECK(f.told<signal::Ask>()->roots == List<Root>{f.other});
   }
   SUBCASE("until some are there") {
