@@ -217,7 +217,7 @@ class PeerCDN extends EventTarget {
       },
       [DO_RELEASE]: storage.release,
       [DO_WRITE_NEXT]: () => storage.writeNext(),
-      [DO_MAKE_ROOM]: () => storage.makeRoom().catch(() => {}),
+      [DO_MAKE_ROOM]: () => storage.makeRoom(),
       [DO_TELL_NEWS]: () => {
         tellNews((detail) => this.dispatchEvent(new CustomEvent('transfer', { detail })));
         writeRecords(storage);
@@ -226,7 +226,7 @@ class PeerCDN extends EventTarget {
       [DO_KEEP_MANIFEST]: (notes) => this.#manifest.keep(notes),
       [DO_ANNOUNCE]: ({ open, error }) => this.#announce(open, codeOf(error)),
       [DO_LIST_STORE]: () => storage.list(),
-      [DO_DROP_UNLISTED]: () => storage.dropUnlisted().catch(() => {}),
+      [DO_DROP_UNLISTED]: () => storage.dropUnlisted(),
     };
   }
 

@@ -1,7 +1,6 @@
 // Performs what the core decides of the store: lists it, writes runs, makes room by dropping the roots that the core names.
 import {
   DROP_UNLISTED,
-  runWait,
   STORE_DONE,
   STORE_FAILED,
   STORE_FULL,
@@ -14,13 +13,14 @@ import {
 import { call, callText, codeOf, soon, tell } from './engine.js';
 import { broadcast } from './pages.js';
 import { currentCache, siteQuota } from './plugins.js';
-import { Store } from './store.js';
+import { inTime, Store } from './store.js';
 import { expectWrite } from './unwritten.js';
-import { within } from './within.js';
 
-// What the browser offers; 0 if it does not say: not every one has the API, and some keep it from private windows. Then
-// the core's own bound holds, and the browser refuses what is too much for it.
-const browserQuota = async () => (await navigator.storage.estimate()).quota ?? 0;
+/**
+ * What the browser offers, if it says so: not every one has the API, and some keep it from private windows. Then the core's own
+ * bound holds, and the browser refuses what is too much for it. @type {() => Promise<any>}
+ */
+const browserQuota = async () => (await navigator.storage.estimate()).quota;
 
 /** @typedef {import('./body.js').Body} Body */
 /** @typedef {[root: string, begin: number, end: number]} Run */
@@ -60,7 +60,7 @@ export class StoreKeeper {
     this.#report = report;
   }
 
-  /** Rejects where storage is denied, and may never settle (a damaged profile). A failed open is tried again by the next request. */
+  /** Rejects where storage is denied, and may never settle (a damaged profile). The next request tries a failed open again. */
   open() {
     if (!this.#store) {
       this.#store = Store.open(currentCache(), this.#onNew);
@@ -169,8 +169,7 @@ export class StoreKeeper {
       try {
         if (!hasRoom) await this.makeRoom(run, drops);
         drops = this.#drops;
-        // Of one that does not open there is nothing to call.
-        await /** @type {Store} */ (await within(runWait, this.open())).putRun(...run, buffers);
+        await inTime(this.open()).then((store) => store.putRun(...run, buffers));
         broadcast('stored', { root, begin, end });
       } catch (error) {
         outcome = /** @type {any} */ (error).name === 'QuotaExceededError' ? STORE_FULL : STORE_FAILED;
@@ -198,12 +197,13 @@ export class StoreKeeper {
   }
 
   /**
-   * Drops the roots that the core names, one call after another: what one drops is room for the next.
+   * Drops the roots that the core names, one call after another: what one drops is room for the next. Rejects where there is no
+   * room, and where the browser does not say in time that it has dropped them: what waits for room would wait for ever.
    * @param {() => string} name
    * @param {boolean} [isExact] the store is listed anew before: the browser, or other code, may have taken entries away
    */
   #drop(name, isExact) {
-    const dropped = this.#dropping.then(async () => {
+    const drop = async () => {
       if (isExact) await this.#list();
       const named = name();
       if (named === 'storage-full') throw 0;
@@ -211,7 +211,8 @@ export class StoreKeeper {
       await (await this.open()).drop(named);
       this.#drops++;
       for (const [root] of named.matchAll(/.{64}/g)) broadcast('dropped', { root });
-    });
+    };
+    const dropped = this.#dropping.then(() => inTime(drop()));
     this.#dropping = dropped.catch(() => {});
     return dropped;
   }

@@ -20,6 +20,13 @@ const inEntry = /\/peer-cdn\/\w+\/([0-9a-f]{64})(?:\?(\d+)-(\d+))?/;
 const octets = (/** @type {BlobPart[]} */ parts) =>
   new Response(new Blob(parts), { headers: { 'content-type': 'application/octet-stream' } });
 
+/**
+ * What the browser's storage gives. Rejects where it does not answer in time: it hangs, and what comes later waits behind this.
+ * @template T
+ * @param {Promise<T>} promise
+ */
+export const inTime = async (promise) => /** @type {T[]} */ (await within(runWait, Promise.all([promise])))[0];
+
 export class Store {
   /** Of its Cache. */
   name;
@@ -47,15 +54,15 @@ export class Store {
    */
   static async open(name, onNew = () => {}) {
     const store = new Store(name, onNew);
-    const isThere = await caches.has(name);
     await store.reopen();
-    if (!isThere) onNew(name);
     return store;
   }
 
   /** The Cache of the name may be another one now. */
   async reopen() {
+    const isThere = await caches.has(this.name);
     this.#cache = await caches.open(this.name);
+    if (!isThere) this.#onNew(this.name);
   }
 
   /**
@@ -66,10 +73,7 @@ export class Store {
   async #put(url, response) {
     const cache = this.#cache;
     const [written] = await Promise.allSettled([cache.put(url, response())]);
-    if (!(await caches.has(this.name))) {
-      await this.reopen();
-      this.#onNew(this.name);
-    }
+    if (!(await caches.has(this.name))) await this.reopen();
     if (this.#cache !== cache) return this.#cache.put(url, response());
     if (written.status === 'rejected') throw written.reason;
   }
@@ -111,8 +115,7 @@ export class Store {
   async putRun(root, begin, end, buffers) {
     const url = this.hold(root, begin, end, buffers);
     try {
-      const putting = this.#put(url, () => octets(buffers)).then(() => true);
-      if (!(await within(runWait, putting))) throw 0;
+      await inTime(this.#put(url, () => octets(buffers)));
     } finally {
       if (this.#writing.get(url) === buffers) this.#writing.delete(url);
     }

@@ -287,6 +287,24 @@ test('what a response has open is never dropped', async () => {
   await reader.cancel();
 });
 
+for (const operation of ['keys', 'delete']) {
+  test(`where room is to be made and ${operation} never ends, it is told, and what comes later is stored again`, async () => {
+    const at = await scene({ bytes: 500_000, more: [b, c, d], script: within(1_100_000) });
+    await fetchEach(at, url, b);
+    at.caches.faults[operation] = () => new Promise(() => {});
+    await fetchEach(at, c);
+    await at.clock.pass(runWait);
+    assert.deepEqual(
+      at.worker.events.error.map(({ code, url: of }) => [code, of]),
+      [['storage-full', `https://site.test${c}`]],
+    );
+    delete at.caches.faults[operation];
+    await fetchEach(at, d);
+    await at.clock.pass(runWait);
+    assert.equal(at.caches.runs(at.others[2]).length, 1);
+  });
+}
+
 test('a browser that is full gets room made for what comes, and is tried again', async () => {
   const at = await scene({ bytes: 500_000, more: [b, c], script: within(0) });
   at.caches.quota = 1_200_000;
