@@ -220,7 +220,7 @@ class PeerCDN extends EventTarget {
       [DO_MAKE_ROOM]: () => storage.makeRoom(),
       [DO_TELL_NEWS]: () => {
         tellNews((detail) => this.dispatchEvent(new CustomEvent('transfer', { detail })));
-        writeRecords(storage);
+        if (storage.current) writeRecords(storage.current);
       },
       [DO_FETCH_MANIFEST]: () => this.#manifest.fetch(),
       [DO_KEEP_MANIFEST]: (notes) => this.#manifest.keep(notes),

@@ -1,11 +1,13 @@
 // Records: how the origin sends a resource, read from the store and written there. The core says when, and what one says.
-import { DO_KEEP_RECORD, DO_NEED_RECORD, RECORD_READ, RESOURCE, runWait } from '../build/border.js';
+import { DO_KEEP_RECORD, DO_NEED_RECORD, RECORD_READ, RESOURCE } from '../build/border.js';
 import { callText, soon, tell } from './engine.js';
 import { expectWrite } from './unwritten.js';
-import { within } from './within.js';
 
-/** Keys and texts of those that are to be written. @type {string[][]} */
-const records = [];
+/**
+ * What is to be written, by key: where the store opens late, or never, no more gathers than the newest of each listed file.
+ * @type {Map<string, string>}
+ */
+const records = new Map();
 let done = () => {};
 
 /** @param {import('./storage.js').StoreKeeper} storage */
@@ -13,25 +15,20 @@ export const recordPerformer = (storage) =>
   /** @satisfies {Partial<import('../build/border.js').Performer>} */ ({
     async [DO_NEED_RECORD]({ exchange }) {
       const [key] = callText(RESOURCE, exchange).split('\n');
-      const read = async () => (await storage.open()).record(key);
-      tell(RECORD_READ, `${key}\n${await soon(read(), '')}`, exchange);
+      const reading = storage.open().then((store) => store.record(key));
+      tell(RECORD_READ, `${key}\n${await soon(reading, '')}`, exchange);
     },
 
     [DO_KEEP_RECORD]: ({ exchange }) => {
-      if (records.length === 0) done = expectWrite();
-      records.push(callText(RESOURCE, exchange).split(/\n.*?\n(.*)/s));
+      const [key, text] = callText(RESOURCE, exchange).split(/\n.*?\n(.*)/s);
+      if (!records.size) done = expectWrite();
+      records.set(key, text);
     },
   });
 
-/** Writes what was kept since the last time. @param {import('./storage.js').StoreKeeper} storage */
-export function writeRecords(storage) {
-  const written = records.splice(0).map(
-    ([key, text]) =>
-      key &&
-      within(
-        runWait,
-        storage.open().then((store) => store.putRecord(key, text)),
-      ),
-  );
+/** Writes what was kept since the last time. */
+export function writeRecords(/** @type {import('./store.js').Store} */ store) {
+  const written = [...records].map(([key, text]) => key && store.putRecord(key, text));
+  records.clear();
   void Promise.allSettled(written).then(done);
 }
