@@ -86,7 +86,7 @@ class PeerCDN extends EventTarget {
   constructor(options) {
     super();
     const { manifest } = said(options, { manifest: new URL(MANIFEST_PATH.slice(1), scopeUrl()).pathname });
-    this.#manifest = new ManifestKeeper(manifest, () => this.#storage.open(), this.#report);
+    this.#manifest = new ManifestKeeper(manifest, this.#storage, this.#report);
     this.#path = pathOf(manifest);
     setPerformer(this.#performer());
     onFailure((error) =>

@@ -29,27 +29,27 @@ export class ManifestKeeper {
   digests = DIGESTS_PATH;
 
   #url;
-  #store;
+  #storage;
   #report;
   /** @type {string | null} */
   #text = null;
   /** @type {Promise<void> | undefined} */
   #loading;
-  /** @type {Promise<void> | undefined} */
+  /** @type {Promise<unknown> | undefined} */
   #keeping;
 
   /**
    * @param {string} url
-   * @param {() => Promise<Store>} store
+   * @param {import('./storage.js').StoreKeeper} storage
    * @param {(code: string, path?: string) => void} report of an entry by its path, or of the manifest itself
    */
-  constructor(url, store, report) {
+  constructor(url, storage, report) {
     this.#url = url;
-    this.#store = store;
+    this.#storage = storage;
     this.#report = report;
   }
 
-  /** What is being asked of the site; resolves in any case, when what it gave is stored. @type {Promise<number> | undefined} */
+  /** What is being asked of the site; resolves in any case, when what it gave is stored. @type {Promise<void> | undefined} */
   fetching;
 
   /** Asks the site, and tells the core what came of it. */
@@ -60,7 +60,6 @@ export class ManifestKeeper {
         tell(MANIFEST_FETCHED, fetched, Date.now());
         await this.#keeping;
         if (this.fetching === fetching) this.fetching = undefined;
-        return fetched;
       });
     this.fetching = fetching;
   }
@@ -68,7 +67,7 @@ export class ManifestKeeper {
   /** Resolves when the manifest that the last worker stored is in use, if there is one. */
   load() {
     this.#loading ??= (async () => {
-      this.#store().catch(() => {});
+      this.#storage.open().catch(() => {});
       const stored = await soon(Store.manifest(currentCache()));
       const fetched = stored ? this.#use(stored.text) : FETCH_FAILED;
       const lost = stored?.headers.get(LOST) ?? '';
@@ -83,8 +82,9 @@ export class ManifestKeeper {
     // Another PeerCDN of this worker has it.
     if (text === null) return;
     const lost = callText(MANIFEST_LOSSES).replaceAll('\n', ' ');
-    const kept = this.#store().then((store) => store.putManifest(text, fetched, lost));
-    this.#keeping = soon(kept).then(() => void (isNew && broadcast('manifest')));
+    const kept = this.#storage.open().then((store) => store.putManifest(text, fetched, lost));
+    // However late it is there: pages read it from the store.
+    this.#keeping = soon(kept.then(() => isNew && broadcast('manifest')));
   }
 
   async #fetch() {

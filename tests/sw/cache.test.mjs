@@ -409,6 +409,42 @@ test('of a store that is not listed yet what comes meanwhile is written, and hel
   assert.equal(origin.requests('/static/a.bin').length, 1);
 });
 
+test('however late a store opens, pages are told of a new manifest when it is there', async () => {
+  let opens = () => {};
+  const opening = new Promise((resolve) => (opens = resolve));
+  const { worker: first, caches, fetchAll, origin, clock } = await scene();
+  await fetchAll();
+  await clock.pass(2000);
+  caches.faults.open = () => opening;
+  const worker = await first.restart();
+  const told = worker.told('manifest').length;
+  origin.add('/static/new.bin', 5);
+  await clock.pass(61_000);
+  await (await worker.fetch('/static/a.bin')).bytes();
+  await clock.pass(10_000);
+  assert.equal(worker.told('manifest').length, told, 'pages would read the one before');
+  opens();
+  await clock.settle();
+  assert.equal(worker.told('manifest').length, told + 1);
+  assert.ok(new TextDecoder().decode(caches.entry('/peer-cdn.json').body).includes('/static/new.bin'));
+});
+
+test('of a store that opens late only the newest record of each file waits in memory', async () => {
+  let opens = () => {};
+  const opening = new Promise((resolve) => (opens = resolve));
+  const { worker, clock, origin, caches } = await scene({ isInstalled: true, faults: { open: () => opening } });
+  for (let round = 0; round < 20; round++) {
+    await (await worker.fetch('/static/a.bin', { cache: 'reload' })).bytes();
+    await clock.pass(1000);
+  }
+  assert.equal(origin.requests('/static/a.bin').length, 20);
+  opens();
+  await clock.pass(1000);
+  await (await worker.fetch('/static/a.bin', { cache: 'reload' })).bytes();
+  await clock.pass(1000);
+  assert.equal(caches.count('put', '/peer-cdn/records/'), 1);
+});
+
 test('a listed file over 1 MiB that no page can keep the worker alive for passes through as it is', async () => {
   const { worker, file, origin } = await scene({ bytes: MIB + 1, headers: { 'x-own': 'yes' } });
   const response = await worker.fetch('/static/a.bin');
