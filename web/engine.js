@@ -47,10 +47,8 @@ import {
   PEER_TRANSFERRED,
   PEER_UNREADABLE,
   PEER_UPLOAD,
-  runWait,
 } from '../build/border.js';
-import { Store } from '../sw/store.js';
-import { within } from '../sw/within.js';
+import { inTime, Store } from '../sw/store.js';
 import { adopt } from './adopt.js';
 import { Channels } from './channels.js';
 import { Fetches } from './fetches.js';
@@ -143,12 +141,20 @@ export class Head {
     this.listing.path = manifest;
     this.#channel = typeof BroadcastChannel === 'function' ? new BroadcastChannel(this.#name) : null;
     if (this.#channel) this.#channel.onmessage = ({ data }) => this.#hear(data);
-    within(
-      runWait,
-      Store.open(cache, () => this.#emptied()),
-    )
-      .catch(() => null)
-      .then((store) => this.#useStore(store ?? null));
+    const store = new Store(cache, () => {
+      this.#channel?.postMessage({ type: 'emptied', cache });
+      this.#forgetHeld();
+    });
+    const opening = store.reopen();
+    opening.then(
+      () => this.#useStore(store),
+      () => this.#useStore(null),
+    );
+    // One that opens late refuses until then whatever is asked of it, and is read when it is there.
+    inTime(opening).catch(() => {
+      this.#useStore(store);
+      opening.then(() => this.manifest()).catch(() => {});
+    });
     // All tabs hear of each transfer: one of them counts it.
     if (this.#counting) this.#hold(`${this.#name} report`, () => this.#core.call(PEER_COUNTING), this.#counting.signal);
     this.#onJoined();
@@ -316,11 +322,6 @@ export class Head {
     for (const abort of this.#reads.values()) abort.abort();
     this.#over.abort();
     this.#counting?.abort();
-  }
-
-  #emptied() {
-    this.#channel?.postMessage({ type: 'emptied', cache: this.#cache });
-    this.#forgetHeld();
   }
 
   /** The store was gone, and is another one now. */

@@ -13,7 +13,7 @@ import {
   PEER_RESOURCE,
 } from '../build/border.js';
 import { listEntries, noManifest, readManifest } from '../sw/listing.js';
-import { Store } from '../sw/store.js';
+import { inTime, Store } from '../sw/store.js';
 
 /** Our own reads of the origin: the worker's router never takes them. */
 export const bypass = { [BYPASS_HEADER]: 'bypass' };
@@ -94,15 +94,15 @@ export class Resources {
   }
 
   /**
-   * Reads the manifest: the worker's copy, or, if `orFetch`, the origin's. Rejects if what there is is none; a bad entry costs
-   * only itself.
+   * Reads the manifest: the worker's copy, or, if `orFetch`, the origin's; else the one before stays in use. Rejects if what
+   * there is is none; a bad entry costs only itself.
    * @param {Store | null} store
    * @param {boolean} orFetch
    * @returns {Promise<string[]>} the bad ones, to be named
    */
   async load(store, orFetch) {
-    const stored = store && (await Store.manifest(store.name).catch(() => null));
-    const text = stored?.text ?? (orFetch ? await this.#fetch().catch(() => undefined) : undefined);
+    const stored = store && (await inTime(Store.manifest(store.name)).catch(() => {}));
+    const text = stored?.text ?? (orFetch ? await this.#fetch().catch(() => {}) : null) ?? this.text;
     this.text = text;
     const { digests, disabled, entries } = readManifest(text ?? noManifest);
     this.disabled = disabled;

@@ -93,7 +93,7 @@ export class Seeder {
     const store = await this.#store;
     for (const run of this.#resources.runs(root, piece)) {
       const reading = store?.readRun(root, ...run).then((response) => response?.arrayBuffer());
-      const buffer = await within(runReadWait, Promise.resolve(reading));
+      const buffer = await within(runReadWait, reading);
       if (buffer) return { begin: run[0], buffer };
       this.#resources.lost(root, run);
     }

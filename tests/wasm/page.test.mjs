@@ -781,6 +781,40 @@ test('a store that the browser never opens is waited for no longer than for a ru
   await page.head.ready();
 });
 
+test('a store that opens late is said to be lost, and shared from when it is there', async (t) => {
+  const file = makeFile(3 * pieceBytes);
+  const name = nextName();
+  await fill(name, file);
+  const { open } = globalThis.caches;
+  let opens = () => {};
+  const opening = new Promise((resolve) => (opens = () => resolve(undefined)));
+  globalThis.caches.open = async (each) => (await opening, open.call(globalThis.caches, each));
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const codes = [];
+  const page = await openPage(t, name, { listener: { report: (code) => codes.push(code) } });
+  for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
+  t.mock.timers.tick(runWait);
+  await page.head.ready();
+  assert.deepEqual([codes, page.head.listing.isHeld(file.root)], [['storage-lost'], false]);
+  t.mock.timers.reset();
+  opens();
+  await until('what it holds is known', () => page.head.listing.isHeld(file.root));
+  assert.deepEqual(codes, ['storage-lost']);
+});
+
+test('a manifest that the browser never reads is waited for no longer than a run, and the one before stays in use', async (t) => {
+  const name = nextName();
+  await fill(name, makeFile(1 * pieceBytes));
+  const page = await openInformed(t, name);
+  globalThis.caches.match = () => new Promise(() => {});
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const reading = page.head.manifest();
+  for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
+  t.mock.timers.tick(runWait);
+  await reading;
+  assert(page.head.listing.find(request.url));
+});
+
 test("what scripts of the site say on the site's channel ends no engine", async (t) => {
   const tell = fakeWorkerChannel(t, null);
   const page = await openPage(t, nextName(), { listener: { failed: () => assert.fail('the engine has ended') } });
