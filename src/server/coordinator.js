@@ -113,6 +113,7 @@ export class Coordinator {
   #listeners = listenersOf(
     (socket, text) => this.#hear(socket, text),
     (socket) => this.#leave(socket),
+    (socket) => this.#endFlood(socket),
   );
   /** @type {import('./engine.js').SocketHost} */
   #host = {
@@ -194,6 +195,7 @@ export class Coordinator {
     this.#seat(socket, peer);
     if (!this.#redis) this.#lookForOthers(origin);
     this.#heartbeat.enter(socket);
+    socket.on('ping', this.#listeners.ping);
     socket.on('pong', this.#listeners.pong);
     socket.on('message', this.#listeners.message);
     socket.on('close', this.#listeners.close);
@@ -218,6 +220,16 @@ export class Coordinator {
   #hear(socket, text) {
     socket.alive = true;
     if (socket.peer !== 0) this.#engine.hear(socket.peer, text);
+  }
+
+  /** The engine counts messages, and sees neither pings nor pongs. @param {Socket} socket */
+  #endFlood(socket) {
+    if (socket.peer === 0) return;
+    this.#refused++;
+    this.#leave(socket);
+    refuseSocket(socket, 'rate-limited');
+    // The rest of the flood is not read, because it would hold everybody up until the socket is closed.
+    socket.pause();
   }
 
   /** @param {Socket} socket */

@@ -18,6 +18,9 @@ export class Gate {
     noServer: true,
     clientTracking: false,
     maxPayload: limits.messageBytes,
+    maxFragments: limits.messageFragments,
+    // ws counts pings by what waits to be sent, and ends a socket without a word.
+    autoPong: false,
     perMessageDeflate: false,
   });
   #options;

@@ -71,6 +71,7 @@ export class Heartbeat {
         continue;
       }
       socket.alive = false;
+      socket.controls = 0;
       this.#host.ping(socket);
     }
   }

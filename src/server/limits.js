@@ -33,6 +33,10 @@ export const labelLength = 64;
 export const heartbeatMs = 30_000;
 /** Files that a process has open beside its visitors' sockets: Node's own, its tools', Redis, a log. */
 export const otherFiles = 64;
+/** Pings and pongs that a socket may send between two of our pings. Browsers send one pong, other clients some pings. */
+export const controlFrames = 500;
+/** Fragments of one message. Browsers send it whole, and no proxy cuts it into fragments of 128 bytes. */
+export const messageFragments = 128;
 /** The pings of a heartbeat are spread over it in so many steps. */
 export const heartbeatSteps = 30;
 /** What an operator may say: proxies that stand one behind the other, and sockets of one address. */

@@ -7,14 +7,15 @@ import * as limits from './limits.js';
 /**
  * A visitor's socket. `ws` reads it; we write to its connection ourselves, because the core makes whole frames.
  * @typedef {WebSocket & {
- *   connection: import('node:stream').Duplex, alive: boolean, beat: number, beatsLeft: number, peer: number
+ *   connection: import('node:stream').Duplex, alive: boolean, beat: number, beatsLeft: number, peer: number, controls: number
  * }} Socket
- *   `peer` is 0 until it is seated, `beat` the step of the heartbeat at which it is pinged, `beatsLeft` how often it still is
+ *   `peer` is 0 until it is seated, `beat` the step of the heartbeat at which it is pinged, `beatsLeft` how often it still is,
+ *   `controls` how many pings and pongs came since the last time
  */
 
 /** @param {WebSocket} webSocket @param {import('node:stream').Duplex} connection @returns {Socket} */
 export const socketOf = (webSocket, connection) =>
-  Object.assign(webSocket, { connection, alive: true, beat: 0, beatsLeft: Infinity, peer: 0 });
+  Object.assign(webSocket, { connection, alive: true, beat: 0, beatsLeft: Infinity, peer: 0, controls: 0 });
 
 const nothing = Buffer.alloc(0);
 
@@ -22,10 +23,17 @@ const nothing = Buffer.alloc(0);
  * The same functions for all sockets of a coordinator, because a crowd has many.
  * @param {(socket: Socket, text: Buffer) => void} hear
  * @param {(socket: Socket) => void} leave
- * @returns {Record<'pong' | 'message' | 'close', (this: any, data?: any, isBinary?: boolean) => void>} called on a Socket
+ * @param {(socket: Socket) => void} flood it sends more pings and pongs than it may
+ * @returns {Record<'ping' | 'pong' | 'message' | 'close', (this: any, data?: any, isBinary?: boolean) => void>} each is called
+ *     on a Socket
  */
-export const listenersOf = (hear, leave) => ({
+export const listenersOf = (hear, leave, flood) => ({
+  ping(data) {
+    if (++this.controls > limits.controlFrames) flood(this);
+    else this.pong(data);
+  },
   pong() {
+    if (++this.controls > limits.controlFrames) flood(this);
     this.alive = true;
   },
   message(data, isBinary) {

@@ -332,6 +332,40 @@ test('who breaks WebSocket itself is counted among the refused, once', async (t)
   }
 });
 
+/** Frames of the protocol itself, by the first byte. The engine does not see them. */
+const controls = { pings: 0x89, pongs: 0x8a };
+for (const [name, first] of Object.entries(controls)) {
+  test(`a flood of ${name} is ended with rate-limited and counted once, and what an honest client sends is not`, async (t) => {
+    const { coordinator, server, url } = await coordinatorFor(t);
+    const honest = new Visitor(url, { browser: 'honest' });
+    await honest.next('welcome');
+    const answered = once(honest.socket, 'pong');
+    for (let i = 0; i < 60; i++) honest.socket.ping('x');
+    for (let i = 0; i < 60; i++) honest.socket.pong();
+    assert.equal(String(await answered), 'x');
+    const flood = await rawSocket(server, url);
+    const frame = Buffer.from([first, 0x80, 0, 0, 0, 0]);
+    flood.write(Buffer.concat(Array(2000).fill(frame)));
+    let said = Buffer.alloc(0);
+    for await (const data of flood) said = Buffer.concat([said, data]);
+    assert.equal(said.toString('latin1').endsWith('rate-limited'), true);
+    assert.equal(coordinator.stats().refused, 1);
+    assert.equal(coordinator.stats().peers, 1);
+    honest.say({ type: 'ask', roots: [] });
+    await honest.next('answer');
+  });
+}
+
+test('a message in more fragments than any client makes is refused', async (t) => {
+  const { coordinator, server, url } = await coordinatorFor(t);
+  const socket = await rawSocket(server, url);
+  const [begin, more] = [0x01, 0x00].map((first) => Buffer.from([first, 0x80, 0, 0, 0, 0]));
+  socket.write(Buffer.concat([begin, ...Array(1000).fill(more)]));
+  const [frame] = await once(socket, 'data');
+  assert.deepEqual([frame[0], frame.readUInt16BE(2)], [0x88, 1008]);
+  assert.equal(coordinator.stats().refused, 1);
+});
+
 test('a handshake that is none is answered with a code, and counted', async (t) => {
   const { coordinator, server, url } = await coordinatorFor(t);
   const { host, pathname } = new URL(url);
