@@ -36,8 +36,9 @@ export class AttachedCoordinator {
   /**
    * @param {AnyServer | null} given
    * @param {AttachOptions} options
+   * @param {boolean} [isOurs] whether nobody else answers what the server cannot read
    */
-  constructor(given, options) {
+  constructor(given, options, isOurs = false) {
     // Fails here rather than at the first visitor.
     if (given !== null) checkServer(given);
     const server = /** @type {HttpServer | null} */ (given);
@@ -57,6 +58,7 @@ export class AttachedCoordinator {
       this.#ignoreProxies = takeProxyHeaders(server, { isTrusted: isProxy, tell: (why) => this.#refuseProxy(why) });
     }
     server?.on('drop', this.#drop);
+    if (isOurs) server?.on('clientError', (error, socket) => this.#gate.refuseRequest(error, socket));
     this.#coordinator.start();
   }
 

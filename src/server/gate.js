@@ -1,4 +1,5 @@
 // The way into a coordinator: which upgrades of its server become sockets, and which reports it takes. Others are told why not.
+import { Socket as Connection } from 'node:net';
 import { WebSocketServer } from 'ws';
 import { addressOf, isForwarded, miscounted, networkOf } from './address.js';
 import { allowedOrigin, mayReport, refusalOf, refuse } from './admission.js';
@@ -98,6 +99,23 @@ export class Gate {
       this.#coordinator.accept(socketOf(webSocket, socket), origin, address);
     });
   };
+
+  /**
+   * Refuses what Node could not read as a request, or what did not come whole in time.
+   * @param {NodeJS.ErrnoException} error
+   * @param {import('node:stream').Duplex} socket
+   */
+  refuseRequest({ code }, socket) {
+    const isSilent = socket instanceof Connection && socket.bytesRead === 0;
+    // A visitor who goes, or a balancer that looks whether we are there, refuses itself.
+    if (code === 'ECONNRESET' || isSilent || !socket.writable) return void socket.destroy();
+    this.refused.handshakesRefused++;
+    if (code === 'ERR_HTTP_REQUEST_TIMEOUT') {
+      refuse(socket, '408 Request Timeout', 'timed-out: the request did not come whole in time');
+    } else if (code === 'HPE_HEADER_OVERFLOW') {
+      refuse(socket, '431 Request Header Fields Too Large', 'bad-handshake: the head of the request is too long');
+    } else refuse(socket, '400 Bad Request', 'bad-handshake: this is no request of HTTP');
+  }
 
   /** @type {Taker['report']} */
   report = (request, response) => {

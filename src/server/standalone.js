@@ -54,7 +54,7 @@ export async function serveCoordinator(options = {}) {
   const isApart = (options.metricsPort ?? undefined) !== undefined;
   if (isApart && metricsPort === port && port !== 0) throw outOfRange(`metricsPort takes another port than ${port}`);
   const server = toolsServer(() => coordinator, !isApart, options.path ?? SOCKET_PATH);
-  const coordinator = new AttachedCoordinator(server, options);
+  const coordinator = new AttachedCoordinator(server, options, true);
   const servers = isApart ? [server, toolsServer(() => coordinator, true)] : [server];
   const end = () => Promise.all(servers.map(closeServer));
   try {

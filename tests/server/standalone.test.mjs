@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { test } from 'node:test';
 import { SOCKET_PATH } from '../../build/border.js';
 import { serveCoordinator } from '../../src/server/index.js';
@@ -121,7 +122,9 @@ test('a port of their own has the metrics, and health too, also where the other 
 
 test('connections beyond those that a server may have are refused, counted and told', async (t) => {
   const warnings = [];
-  const { server, metricsPort, visit } = await open(t, { metricsPort: 0, onWarning: (warning) => warnings.push(warning) });
+  // Another coordinator of this machine may serve the site.
+  const onWarning = (warning) => warning.code !== 'processes-apart' && warnings.push(warning);
+  const { server, metricsPort, visit } = await open(t, { metricsPort: 0, onWarning });
   const ann = visit('ann');
   await ann.next('welcome');
   server.maxConnections = 1;
@@ -139,6 +142,40 @@ test('connections beyond those that a server may have are refused, counted and t
       .next('welcome')
       .catch(() => null),
   );
+});
+
+/** What is no request of HTTP, and the status that it gets. */
+const broken = {
+  'no HTTP': ['hello\r\n\r\n', 400, 'bad-handshake'],
+  'a head that is too long': [`GET ${SOCKET_PATH} HTTP/1.1\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`, 431, 'bad-handshake'],
+  'half a head': ['GET /peer-cdn/ws HTTP/1.1\r\nHo', 408, 'timed-out'],
+};
+for (const [name, [text, status, code]] of Object.entries(broken)) {
+  test(`${name} is answered with ${status}, and counted`, async (t) => {
+    const { port, server, coordinator } = await open(t);
+    const [[connection], socket] = await Promise.all([once(server, 'connection'), connect(port, '127.0.0.1')]);
+    socket.write(text);
+    if (status === 408) {
+      await until('the half has come', () => connection.bytesRead > 0);
+      // Node looks only twice a minute.
+      const error = Object.assign(new Error('Request timeout'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' });
+      server.emit('clientError', error, connection);
+    }
+    let answer = '';
+    for await (const data of socket) answer += data;
+    assert.match(answer, new RegExp(`^HTTP/1\\.1 ${status} .*\\r\\n\\r\\n${code}: `, 's'));
+    assert.equal(coordinator.stats().handshakesRefused, 1);
+  });
+}
+
+test('who connects and goes again without a word is not counted', async (t) => {
+  const { port, server, coordinator } = await open(t);
+  for (const code of ['ECONNRESET', 'ERR_HTTP_REQUEST_TIMEOUT']) {
+    const [[connection], socket] = await Promise.all([once(server, 'connection'), connect(port, '127.0.0.1')]);
+    server.emit('clientError', Object.assign(new Error(code), { code }), connection);
+    await once(socket.resume(), 'close');
+  }
+  assert.equal(coordinator.stats().handshakesRefused, 0);
 });
 
 test('a port in use is an error of Node', async (t) => {
