@@ -4,8 +4,7 @@ import { test } from 'node:test';
 import {
   ADD_ROUTE,
   DO_DROP_UNLISTED,
-  FETCH_MALFORMED,
-  FETCH_OTHER,
+  DO_KEEP_MANIFEST,
   MANIFEST_PATH,
   manifestEntries,
   manifestVersion,
@@ -31,22 +30,23 @@ const isListed = (path) => call(OPEN_EXCHANGE, `GET\nimage\nfollow\n\n${path}\n\
 function keeper() {
   const reports = [];
   const changes = [];
-  const kept = new ManifestKeeper(
-    MANIFEST_PATH,
-    async () => null,
-    (code, url) => reports.push([code, url]),
+  const kept = new ManifestKeeper(MANIFEST_PATH, /** @type {any} */ ({ open: async () => null }), (code, url) =>
+    reports.push([code, url]),
   );
   const read = async (manifest) => {
     const text = typeof manifest === 'string' ? manifest : JSON.stringify(manifest);
     globalThis.fetch = async () => new Response(text);
     let lists = false;
-    setPerformer(new Proxy({ [DO_DROP_UNLISTED]: () => (lists = true) }, { get: (own, kind) => own[kind] ?? (() => {}) }));
+    let notes = null;
+    const performer = { [DO_DROP_UNLISTED]: () => (lists = true), [DO_KEEP_MANIFEST]: (command) => (notes = command) };
+    setPerformer(new Proxy(performer, { get: (own, kind) => own[kind] ?? (() => {}) }));
     drain();
     lists = false;
+    notes = null;
     kept.fetch();
-    const fetched = await kept.fetching;
-    if (fetched === FETCH_OTHER) changes.push(lists);
-    return fetched !== FETCH_MALFORMED;
+    await kept.fetching;
+    if (notes?.isNew) changes.push(lists);
+    return notes !== null;
   };
   return { kept, reports, changes, read };
 }
