@@ -226,7 +226,7 @@ async function fetching(combination, seen, places, url) {
     }
     await readers[read](response, seen, places, key);
   } catch (error) {
-    seen.tell('body error', nameOf(error));
+    if (!combination.mayEnd) seen.tell('body error', nameOf(error));
   }
 }
 
