@@ -277,8 +277,8 @@ inline constexpr std::size_t diagnosed_responses = 20;
 // What a page keeps of its events until somebody listens.
 inline constexpr std::size_t early_events = 100;
 // Each ask of the warm pool waits twice as long as the one before, up to this. So holders that
-// close idle pairs are not asked again and again. The same root waits for two asks: another one
-// goes before, but where there is no other, and the answer was lost, it has its turn again.
+// close idle pairs are not asked again and again. A root has its turn again after two such waits:
+// others go before it, and an ask whose answer was lost is made up for.
 inline constexpr Duration warm_wait_max = 5min;
 static_assert(idle_interval < warm_wait_max);
 // The listed files that the warm pool may ask for: the heaviest.

@@ -145,7 +145,7 @@ void Engine::handle_store_begin(double asked_bytes, double browser_bytes) {
 
 void Engine::handle_store_listed(bool ok, Instant now) {
   is_store_listed_ = true;
-  // Of one that has not answered yet nothing is known to be held.
+  // One that has not answered in time is there all the same: what comes is written when it is open.
   commons_.has_store = ok;
   go_on(now);
   // Storage that is denied, or does not answer, is tried again by the next request.

@@ -267,7 +267,7 @@ void Peer::warm() {
   warm_next_ = now() + warm_wait_;
   best->again = warm_next_ + warm_wait_;
   warming_ = best->root;
-  // What this page has in part is told to it too: perhaps nobody else has it.
+  // The marks count what this page has itself: of what it has in part perhaps nobody else has any.
   if (most == best->geometry.bytes()) offer_ahead();
   client_.ask(best->root, now());
 }
