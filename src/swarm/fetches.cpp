@@ -365,8 +365,11 @@ void Download::claim(Fetch& fetch, Instant now) {
 }
 
 // A claim that is new here is told on, so that it reaches pages that are not connected with the one
-// that fetches. One that is known is not, so that it goes round in no circle.
+// that fetches. One that is known is not, so that it goes round in no circle. It is told on as one
+// stretch, though pieces in between are here or claimed under a lower rank: to leave them out would
+// let one message make a thousand for each of our peers.
 void Download::handle_claim(PeerId from, const Claim& claim, Instant now) {
+  PieceRange news{claim.pieces.end, 0};
   for (PieceIndex i = claim.pieces.begin; i < claim.pieces.end; ++i) {
     Piece& piece = pieces_[i];
     if (piece.kept || piece.state > State::in_flight) continue;
@@ -376,8 +379,9 @@ void Download::handle_claim(PeerId from, const Claim& claim, Instant now) {
     piece.claim_rank = claim.rank;
     piece.claimed_until = now + limits::claim_wait;
     piece.claimed_by = from;
-    add_claim(claims_, i, claim.rank);
+    news = {std::min(news.begin, i), i + 1};
   }
+  if (!news.empty()) claims_.push_back({news, claim.rank});
 }
 
 void Download::add_claim(List<Claim>& claims, PieceIndex piece, std::uint32_t rank) {

@@ -257,6 +257,35 @@ TEST_CASE("a peer that claims all and brings nothing holds up one file, and not 
   CHECK(second + 2 * limits::claim_wait < first);
 }
 
+// What a peer can have this page send to others, by a message of 17 bytes.
+TEST_CASE("a claim of pieces of which some are here is told on in one message to each peer") {
+  constexpr std::uint32_t count = limits::pieces_per_resource;
+  Fixture f(count);
+  f.connect();
+  for (PieceIndex piece = 0; piece < count; piece += 2) {
+    f.swarm.handle_held(f.root, f.geometry, {piece, piece + 1}, start);
+  }
+  f.open();
+  f.swarm.handle_answered(f.root, 1, start);
+  const auto want = f.heard<wire::Want>();
+  REQUIRE(want);
+  f.say(wire::Have{want->handle, Bytes(count / 8, 0)});
+  f.say(wire::Want{3, f.root});
+  f.drain();
+  f.say(wire::Claim{want->handle, {0, count}, 1});
+  std::size_t told = 0;
+  for (const Output& output : f.drain()) {
+    const auto* sent = get_if<SendControl>(&output);
+    if (sent == nullptr) continue;
+    const auto message = wire::parse_message(sent->frame);
+    const auto* claim = get_if<wire::Claim>(&*message);
+    if (claim == nullptr || claim->rank != 1) continue;
+    ++told;
+    CHECK(claim->pieces == PieceRange{1, count});
+  }
+  CHECK(told == 1);
+}
+
 TEST_CASE("where upload is off nothing is announced") {
   Fixture f;
   f.swarm.handle_upload_options({false, 0, 0}, start);
