@@ -103,10 +103,23 @@ function codeFindings() {
   ];
 }
 
+// The map says where each decision is: a name that is gone sends its reader nowhere.
+function mapFindings() {
+  const sources = filesOf('src')
+    .filter(isCpp)
+    .map((path) => readFileSync(join(root, path), 'utf8'));
+  const isThere = (owner, member) =>
+    sources.some((text) => new RegExp(`\\b${owner}\\b`).test(text) && new RegExp(`\\b${member}\\b`).test(text));
+  const named = readFileSync(join(root, 'src/README.md'), 'utf8').matchAll(/`(\w+)::(\w+)/g);
+  return [...named]
+    .filter(([, owner, member]) => !isThere(owner, member))
+    .map(([, owner, member]) => `src/README.md: there is no ${owner}::${member}`);
+}
+
 /** { findings, warnings }: lines of text. */
 export function tidy() {
   const paths = filesOf('').filter((path) => existsSync(join(root, path)));
-  const findings = [...paths.flatMap(findingsIn), ...codeFindings()];
+  const findings = [...paths.flatMap(findingsIn), ...codeFindings(), ...mapFindings()];
   const warnings = paths.flatMap((path) => {
     const length = readFileSync(join(root, path), 'utf8').split('\n').length - 1;
     return length > ceiling(path) ? [`${path}: ${length} lines, the ceiling is ${ceiling(path)}`] : [];
