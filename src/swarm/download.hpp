@@ -258,7 +258,6 @@ class Download {
   void give_up_origin(Error error, Outputs& out);
   void note_due(Instant now, Instant at);
   void withdraw(const Active& active);
-  static void add_claim(List<Claim>& claims, PieceIndex piece, std::uint32_t rank);
   // A segment to be written, by its first piece, and when at the latest: each has its own time, so
   // that a transfer that ends soon is not held up by all that it has brought.
   struct Unstored {

@@ -365,31 +365,23 @@ void Download::claim(Fetch& fetch, Instant now) {
 }
 
 // A claim that is new here is told on, so that it reaches pages that are not connected with the one
-// that fetches. One that is known is not, so that it goes round in no circle. It is told on as one
-// stretch, though pieces in between are here or claimed under a lower rank: to leave them out would
-// let one message make a thousand for each of our peers.
+// that fetches. One that is known is not, so that it goes round in no circle. It is told on as it
+// came, though some of its pieces are here or were claimed before: to leave them out would let one
+// message of a peer make a thousand for each of the others.
 void Download::handle_claim(PeerId from, const Claim& claim, Instant now) {
-  PieceRange news{claim.pieces.end, 0};
+  bool is_news = false;
   for (PieceIndex i = claim.pieces.begin; i < claim.pieces.end; ++i) {
     Piece& piece = pieces_[i];
     if (piece.kept || piece.state > State::in_flight) continue;
-    const bool renewed =
-        claim.rank == piece.claim_rank && piece.claimed_until <= now + limits::claim_wait / 2;
-    if (piece.claimed_until > now && claim.rank >= piece.claim_rank && !renewed) continue;
+    // The same one is news again, once half of its time is over.
+    const Duration known = claim.rank == piece.claim_rank ? limits::claim_wait / 2 : Duration{};
+    if (piece.claimed_until > now + known && claim.rank >= piece.claim_rank) continue;
     piece.claim_rank = claim.rank;
     piece.claimed_until = now + limits::claim_wait;
     piece.claimed_by = from;
-    news = {std::min(news.begin, i), i + 1};
+    is_news = true;
   }
-  if (!news.empty()) claims_.push_back({news, claim.rank});
-}
-
-void Download::add_claim(List<Claim>& claims, PieceIndex piece, std::uint32_t rank) {
-  if (!claims.empty() && claims.back().rank == rank && claims.back().pieces.end == piece) {
-    ++claims.back().pieces.end;
-  } else {
-    claims.push_back({{piece, piece + 1}, rank});
-  }
+  if (is_news) claims_.push_back(claim);
 }
 
 List<Download::Claim> Download::claims(Instant now) const {
@@ -397,7 +389,12 @@ List<Download::Claim> Download::claims(Instant now) const {
   for (PieceIndex i = 0; i < geometry_.count(); ++i) {
     const Piece& piece = pieces_[i];
     if (piece.kept || piece.state > State::in_flight || piece.claimed_until <= now) continue;
-    add_claim(claims, i, piece.claim_rank);
+    if (!claims.empty() && claims.back().rank == piece.claim_rank &&
+        claims.back().pieces.end == i) {
+      ++claims.back().pieces.end;
+    } else {
+      claims.push_back({{i, i + 1}, piece.claim_rank});
+    }
   }
   return claims;
 }
