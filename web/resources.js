@@ -48,7 +48,7 @@ export class Resources {
   /** @type {Map<number, Known>} */
   #byHandle = new Map();
   /** @type {Map<string, Resource>} by the key of path and query */
-  #listed = new Map();
+  listed = new Map();
   /** @type {Map<string, Resource>} */
   #byRoot = new Map();
   /** Where the origin has the manifest. */
@@ -89,10 +89,6 @@ export class Resources {
     return pieces ? bytesOf(pieces) : undefined;
   }
 
-  get listed() {
-    return this.#listed;
-  }
-
   /**
    * Reads the manifest: the worker's copy, or, if `orFetch`, the origin's; else the one before stays in use. Rejects if what
    * there is is none; a bad entry costs only itself.
@@ -106,7 +102,7 @@ export class Resources {
     this.text = text;
     const { digests, disabled, entries } = readManifest(text ?? noManifest);
     this.disabled = disabled;
-    this.#listed = new Map();
+    this.listed = new Map();
     this.#byRoot = new Map();
     return listEntries(entries, (path, entry) => this.#add(path, { ...entry, digests: digests + entry.root }));
   }
@@ -117,18 +113,18 @@ export class Resources {
   }
 
   /**
-   * As the worker's core: one root has one length, that of the path that came first.
+   * A path is listed once. Whether a root may be listed again the core says, which hears what it was listed as first.
    * @param {string} path
    * @param {Resource} resource
    */
   #add(path, resource) {
     const { root, bytes, pieceBytes } = resource;
-    const twin = this.#byRoot.get(root);
+    const first = this.#byRoot.get(root) ?? resource;
     const key = this.#key(path);
-    if ((twin && twin.bytes !== bytes) || this.#listed.has(key)) return false;
-    if (!this.#core.call(PEER_MANIFEST_ADD, root, bytes, pieceBytes)) return false;
-    this.#listed.set(key, resource);
-    if (!twin) this.#byRoot.set(root, resource);
+    if (this.listed.has(key)) return false;
+    if (!this.#core.call(PEER_MANIFEST_ADD, root, bytes, pieceBytes, first.bytes, first.pieceBytes)) return false;
+    this.listed.set(key, resource);
+    this.#byRoot.set(root, first);
     return true;
   }
 
@@ -216,9 +212,7 @@ export class Resources {
   find(url) {
     if (!String(url).startsWith(`${location.origin}/`)) return null;
     const { pathname, search } = new URL(url);
-    const exact = this.#listed.get(this.#key(pathname + search));
-    if (exact) return exact;
-    const any = this.#listed.get(this.#key(pathname));
-    return any?.anyQuery ? any : null;
+    const any = this.listed.get(this.#key(pathname));
+    return this.listed.get(this.#key(pathname + search)) ?? (any?.anyQuery ? any : null);
   }
 }

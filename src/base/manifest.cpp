@@ -105,10 +105,10 @@ Result<Resource> parse_resource(const ResourceFields& fields) {
 Result<Resource*> Manifest::add(Resource resource) {
   if (by_path_.size() >= limits::manifest_entries) return Error::malformed_manifest;
   if (find_path(resource.path)) return Error::malformed_manifest;
-  // A root names one content. Two lengths of it would share one place in the store.
+  // A root names one content, cut in one way. Two lengths of it would share one place in the store.
   const Resource* twin = find(resource.root);
   if (twin && (twin->geometry.bytes() != resource.geometry.bytes() ||
-               twin->geometry.count() != resource.geometry.count())) {
+               twin->geometry.piece_bytes() != resource.geometry.piece_bytes())) {
     return Error::malformed_manifest;
   }
   Resource* added = &resources_.add(new Resource(std::move(resource)));

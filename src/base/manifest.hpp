@@ -110,7 +110,7 @@ class Manifest {
   Manifest& operator=(Manifest&&) = default;
 
   // Refused with malformed_manifest: one entry too many (limits::manifest_entries), a path that is
-  // listed already, a root that is listed with another length.
+  // listed already, a root that is listed with another length or piece size.
   Result<Resource*> add(Resource resource);
   // The entry for a request's path and query ("/a?b"), however they are spelled: the exact one, or
   // one of that path that has any_query.

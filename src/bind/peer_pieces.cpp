@@ -77,10 +77,13 @@ unsigned resource(unsigned root_bytes, double bytes, double piece_bytes) {
   return self->handles.insert(*root, static_cast<ResourceHandle>(self->known.size()));
 }
 
-bool manifest_add(unsigned root_bytes, double bytes, double piece_bytes) {
+bool manifest_add(unsigned root_bytes, double bytes, double piece_bytes, double first_bytes,
+                  double first_piece_bytes) {
   const auto root = parse_digest(text_of(root_bytes));
   const auto geometry = parse_geometry(bytes, piece_bytes);
-  if (!self || !root || !geometry) return false;
+  if (!self || !root || !geometry || bytes != first_bytes || piece_bytes != first_piece_bytes) {
+    return false;
+  }
   self->listing.add(*root, *geometry);
   return true;
 }

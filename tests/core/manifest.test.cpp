@@ -154,12 +154,15 @@ TEST_CASE("a root is found by the first path that has it") {
   CHECK(manifest.find(Root{}) == nullptr);
 }
 
-TEST_CASE("a path is listed once, and a root with one length") {
+TEST_CASE("a path is listed once, and a root with one length and one piece size") {
   Manifest manifest;
   REQUIRE(manifest.add(resource("/a", 'a')));
   CHECK(manifest.add(resource("/a", 'b')).error() == Error::malformed_manifest);
   ResourceFields other = fields("/b", 'a');
   other.bytes -= 1;
+  CHECK(manifest.add(parse_resource(other).value()).error() == Error::malformed_manifest);
+  other = fields("/b", 'a');
+  other.piece_bytes *= 2;
   CHECK(manifest.add(parse_resource(other).value()).error() == Error::malformed_manifest);
   CHECK(manifest.size() == 1);
   CHECK(manifest.find("/b") == nullptr);

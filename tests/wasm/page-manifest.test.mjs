@@ -93,12 +93,21 @@ test('a bad entry is named once, whether worker or page comes first', async (t) 
   );
 });
 
-test('of two lengths of one root the first is used', async (t) => {
-  const { page, isListed } = await open(t, {
+test('of two lengths, or piece sizes, of one root the first is used', async (t) => {
+  const { page, reports, isListed } = await open(t, {
     version: manifestVersion,
-    resources: { '/a': good, '/b': { ...good, bytes: 70_000 }, '/c': good },
+    resources: {
+      '/a': good,
+      '/longer': { ...good, bytes: 70_000 },
+      '/coarser': { ...good, pieceBytes: 2 * pieceBytesMin },
+      '/b': good,
+    },
   });
-  assert.deepEqual(['/a', '/b', '/c'].map(isListed), [true, false, true]);
+  assert.deepEqual(['/a', '/longer', '/coarser', '/b'].map(isListed), [true, false, false, true]);
+  assert.deepEqual(
+    reports.map(([, url]) => url),
+    ['/longer', '/coarser'],
+  );
   assert.equal(page.head.listing.get(page.head.listing.handle(good)).bytes, 5);
 });
 

@@ -684,7 +684,7 @@ test('a host that throws ends the engine, once, and nothing after it throws', ()
     },
     () => failed++,
   );
-  core.call(PEER_MANIFEST_ADD, 'ab'.repeat(32), 5, pieceBytes);
+  core.call(PEER_MANIFEST_ADD, 'ab'.repeat(32), 5, pieceBytes, 5, pieceBytes);
   core.tell(PEER_MANIFEST_COMMIT);
   assert.equal(failed, 1);
   assert.equal(core.tell(PEER_IDLE), 0);

@@ -94,7 +94,7 @@ function openPage() {
     /** What it has sent since this was last asked. */
     sent: () => sent.splice(0),
     list(roots) {
-      for (const root of roots) assert.equal(core.call(PEER_MANIFEST_ADD, root, 1, pieceBytesMin), 1);
+      for (const root of roots) assert.equal(core.call(PEER_MANIFEST_ADD, root, 1, pieceBytesMin, 1, pieceBytesMin), 1);
       core.tell(PEER_MANIFEST_COMMIT);
     },
     connect: () => core.tell(PEER_SOCKET, true),
