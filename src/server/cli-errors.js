@@ -1,4 +1,5 @@
 // What the command line says when something is wrong: a code, a sentence, and the status of the process.
+import { formOf, numberIn } from './numbers.js';
 
 /** Nothing was written, or something is wrong. */
 export const FAILED = 1;
@@ -18,11 +19,16 @@ export class CliError extends Error {
 export const usage = (/** @type {string} */ code, /** @type {string} */ message) =>
   new CliError(code, `${message}\nTry: peer-cdn --help`, WRONG_USAGE);
 
-/** @param {string} name @param {string | undefined} text @param {number} max */
-export function wholeNumber(name, text, max) {
+/**
+ * What a flag's text says. Undefined of a flag that is not given.
+ * @param {string} flag
+ * @param {string | undefined} text
+ * @param {import('./numbers.js').Bounds} bounds
+ */
+export function numberOf(flag, text, bounds) {
   if (text === undefined) return undefined;
-  const number = Number(text);
-  if (!/^\d+$/.test(text) || number > max) throw usage('bad-value', `--${name} takes a whole number up to ${max}, not '${text}'`);
+  const number = numberIn(bounds, text);
+  if (Number.isNaN(number)) throw usage('bad-value', `--${flag} takes ${formOf(bounds)}, not '${text}'`);
   return number;
 }
 

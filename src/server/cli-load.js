@@ -1,7 +1,8 @@
 // `peer-cdn load`: its options, and its result for people.
 import { SOCKET_PATH } from '../../build/border.js';
-import { usage, wholeNumber } from './cli-errors.js';
+import { numberOf, usage } from './cli-errors.js';
 import * as limits from './limits.js';
+import { numbers } from './numbers.js';
 
 const protocols = { 'ws:': 'http:', 'wss:': 'https:', 'http:': 'http:', 'https:': 'https:' };
 
@@ -21,11 +22,10 @@ export function loadOptions(text, values) {
       throw usage('bad-value', `--${name} takes a URL, as https://example.org, not '${given}'`);
     }
   }
-  const sockets = wholeNumber('sockets', values.sockets, limits.loadSockets) ?? 100;
-  if (sockets < 2) throw usage('bad-value', `--sockets takes at least 2, because they are introduced to each other`);
+  const sockets = numberOf('sockets', values.sockets, numbers.sockets) ?? 100;
   const most = Math.max(1, Math.floor(sockets * limits.loadAsksPerSocketSecond));
-  const perSecond = wholeNumber('asks', values.asks, most) ?? Math.ceil(sockets / 5);
-  const seconds = wholeNumber('seconds', values.seconds, limits.loadSeconds) ?? 10;
+  const perSecond = numberOf('asks', values.asks, { ...numbers.asks, most }) ?? Math.ceil(sockets / 5);
+  const seconds = numberOf('seconds', values.seconds, numbers.seconds) ?? 10;
   const origin = new URL(values.origin ?? `${protocol}//${url.host}`).origin;
   return {
     url: url.href.replace(/^http/, 'ws'),

@@ -6,11 +6,12 @@ import { constants } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { MANIFEST_PATH, SOCKET_PATH } from '../../build/border.js';
-import { CliError, explain, FAILED, usage, WRONG_USAGE, wholeNumber } from './cli-errors.js';
+import { CliError, explain, FAILED, numberOf, usage, WRONG_USAGE } from './cli-errors.js';
 import { packageFolder } from './files.js';
 import * as limits from './limits.js';
 import { logOf } from './log.js';
 import { meant } from './names.js';
+import { numbers } from './numbers.js';
 import { flagsFor, logFormOf, readSettings, withBareFlags } from './settings.js';
 
 const help = `peer-cdn: visitors of a site hand each other its heavy files
@@ -179,7 +180,7 @@ const listingOptions = (values) => ({
   exclude: values.exclude,
   anyQuery: values['any-query'],
   headers: values.header && headersOf(values.header),
-  pieceBytes: wholeNumber('piece-bytes', values['piece-bytes'], limits.pieceBytesMax),
+  pieceBytes: numberOf('piece-bytes', values['piece-bytes'], numbers.pieceBytes),
 });
 
 /** Ends when the process is told to. */
@@ -338,7 +339,7 @@ async function runLoadCommand(url, values) {
 
 /** @param {string} url @param {Values} values */
 async function runDoctorCommand(url, values) {
-  const timeout = wholeNumber('timeout', values.timeout, limits.doctorMs);
+  const timeout = numberOf('timeout', values.timeout, numbers.timeout);
   const { runDoctor } = await import('./cli-doctor.js');
   const timeoutMs = timeout === undefined ? undefined : timeout * 1000;
   return runDoctor(url, { worker: values.worker, ice: values.ice, timeoutMs }, printerOf(values));

@@ -1,6 +1,5 @@
 // Sockets are pinged, so that those of visitors who are gone are found. One that has lived long enough is sent away.
 import * as limits from './limits.js';
-import { outOfRange } from './names.js';
 
 /** @typedef {import('./sockets.js').Socket} Socket */
 
@@ -12,16 +11,6 @@ import { outOfRange } from './names.js';
  * @property {(socket: Socket) => void} expire it has lived long enough
  */
 
-/** How many heartbeats a socket has at most. @param {number | undefined} seconds */
-function beatsOf(seconds) {
-  if (seconds === undefined) return Infinity;
-  if (!(seconds >= limits.lifetimeSecondsMin && seconds <= limits.lifetimeSecondsMax)) {
-    const message = `maxLifetime takes seconds from ${limits.lifetimeSecondsMin} to ${limits.lifetimeSecondsMax}, not ${seconds}`;
-    throw outOfRange(message);
-  }
-  return (seconds * 1000) / limits.heartbeatMs;
-}
-
 /** Goes through the sockets once an interval, a share of them at each step. */
 export class Heartbeat {
   #sockets;
@@ -32,15 +21,14 @@ export class Heartbeat {
   #timer;
 
   /**
-   * Throws of a lifetime that cannot be.
    * @param {Map<number, Socket>} sockets that are open
-   * @param {number | undefined} maxLifetime in seconds
+   * @param {number | null | undefined} maxLifetime in seconds
    * @param {HeartbeatHost} host
    */
   constructor(sockets, maxLifetime, host) {
     this.#sockets = sockets;
     this.#host = host;
-    this.#beatsMost = beatsOf(maxLifetime);
+    this.#beatsMost = ((maxLifetime ?? Infinity) * 1000) / limits.heartbeatMs;
   }
 
   start() {

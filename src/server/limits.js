@@ -101,8 +101,9 @@ export const piecesUsual = 128;
 export const pieceBytesUsual = 128 * 1024;
 /** Up to here a file is one piece: nothing of it is shown before all of it is there, 0.1 s at 2 MB/s. */
 export const onePieceBytes = 256 * 1024;
-/** All that `peer-cdn doctor` asks of a site. */
+/** All that `peer-cdn doctor` asks of a site, and the most that its user may give it. */
 export const doctorMs = 45_000;
+export const doctorSecondsMax = 3600;
 /** One answer that it waits for, and each part of a body: 64 KiB in 15 s is slower than any site is meant to be. */
 export const doctorAnswerMs = 15_000;
 export const doctorPartBytes = 64 * 1024;

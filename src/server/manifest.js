@@ -69,23 +69,20 @@ const digestsBelow = DIGESTS_PATH.slice(1);
 /**
  * The cut of a file. Beside a small one no list should have to be fetched: there would be as many requests again as a gallery
  * has images. So its digests stand in the manifest, or it is one piece, whose digest is the root. Null if no piece size that is
- * allowed gives few enough pieces; RangeError if the size that is wanted is not allowed.
+ * allowed gives few enough pieces.
  * @param {number} bytes
- * @param {number} [wanted]
+ * @param {number | null} [wanted] if somebody says it
  * @param {number} [room] for digests in the manifest
  */
 export function pieceBytesOf(bytes, wanted, room = 0) {
+  const isOurs = (wanted ?? undefined) === undefined;
   let size = wanted ?? limits.pieceBytesMin;
-  const isPowerOfTwo = Number.isInteger(Math.log2(size));
-  if (!isPowerOfTwo || size < limits.pieceBytesMin || size > limits.pieceBytesMax) {
-    throw outOfRange(`pieceBytes must be a power of two from ${limits.pieceBytesMin} to ${limits.pieceBytesMax}, not ${wanted}`);
-  }
-  const isOne = wanted === undefined && bytes <= limits.onePieceBytes && bytes > size * room;
+  const isOne = isOurs && bytes <= limits.onePieceBytes && bytes > size * room;
   const most = isOne ? 1 : limits.piecesPerResource;
   while (bytes > size * most) size *= 2;
   // Each piece costs a digest, messages from page to worker and a turn of both. But a crowd shares whole pieces: larger ones
   // are more often under way twice, and the first one is there later.
-  while (wanted === undefined && size < limits.pieceBytesUsual && bytes > size * limits.piecesUsual) size *= 2;
+  while (isOurs && size < limits.pieceBytesUsual && bytes > size * limits.piecesUsual) size *= 2;
   return size <= limits.pieceBytesMax ? size : null;
 }
 
@@ -173,7 +170,6 @@ class Making {
 
   /** @param {ManifestOptions} options */
   constructor(options) {
-    pieceBytesOf(1, options.pieceBytes);
     this.#options = options;
     this.#base = publicBase(options.base ?? '/');
     this.#included = new Globs(options.include ?? []);

@@ -1,5 +1,6 @@
 // The names of options, and what each takes. A misspelt one would be as if nobody had said it, and nothing would tell.
 import { inspect } from 'node:util';
+import { formOf, isWithin, numberIn, numbers } from './numbers.js';
 
 /** By its code a command line knows what whoever wrote it can mend. @param {string} message */
 export const badOption = (message) => Object.assign(new TypeError(message), { code: 'bad-option' });
@@ -11,7 +12,10 @@ export const outOfRange = (message) => Object.assign(new RangeError(message), { 
 export const shown = (value) =>
   inspect(value, { depth: 1, breakLength: Infinity, compact: true, maxArrayLength: 3, maxStringLength: 80 });
 
-/** @typedef {{ form: string, is: (value: any) => boolean }} Kind what an option takes, and how that is said */
+/**
+ * What an option takes, and how that is said.
+ * @typedef {{ form: string, is: (value: any) => boolean, bounds?: import('./numbers.js').Bounds }} Kind
+ */
 
 const isText = (/** @type {unknown} */ value) => typeof value === 'string';
 const isFilled = (/** @type {unknown} */ value) => isText(value) && value !== '';
@@ -30,21 +34,23 @@ const areHeaders = (value) =>
       Object.values(/** @type {object} */ (headers)).every((each) => isText(each) || typeof each === 'number'),
   );
 
+/** @param {import('./numbers.js').Bounds} bounds @returns {Kind} */
+const number = (bounds) => ({ form: formOf(bounds), is: (value) => isWithin(bounds, value), bounds });
+
 /** @satisfies {Record<string, Kind>} */
 export const kinds = {
   /** Whoever reads it says what is wrong with it. */
   any: { form: 'anything', is: () => true },
   text: { form: 'a text', is: isText },
-  number: { form: 'a number', is: (value) => typeof value === 'number' },
   flag: { form: 'true or false', is: (value) => typeof value === 'boolean' },
   /** As text too: so the environment has it. */
-  port: { form: 'a port, from 0 to 65535', is: (value) => /^\d{1,5}$/.test(value) && Number(value) < 65536 },
+  port: { form: 'a port, from 0 to 65535', is: (value) => !Number.isNaN(numberIn(numbers.port, String(value))) },
   host: { form: "an address to listen on, as '0.0.0.0'", is: isFilled },
   listener: { form: 'a function', is: (value) => typeof value === 'function' },
   map: { form: 'a Map', is: (value) => value instanceof Map },
   hops: {
-    form: 'the number of proxies in front',
-    is: (value) => typeof value === 'boolean' || (Number.isInteger(value) && value >= 0),
+    form: `the number of proxies in front, up to ${numbers.trustProxy.most}`,
+    is: (value) => typeof value === 'boolean' || isWithin(numbers.trustProxy, value),
   },
   networks: { form: "a list of addresses, as ['192.0.2.0/24']", is: (value) => Array.isArray(value) && value.every(isText) },
   globs: { form: "a list of globs, as ['*.glb']", is: (value) => Array.isArray(value) && value.every(isFilled) },
@@ -65,9 +71,9 @@ export const attachNames = {
   trustProxy: kinds.hops,
   proxyProtocol: kinds.flag,
   proxies: kinds.networks,
-  socketsPerAddress: kinds.any,
+  socketsPerAddress: number(numbers.socketsPerAddress),
   classify: kinds.listener,
-  maxLifetime: kinds.number,
+  maxLifetime: number(numbers.maxLifetime),
   onWarning: kinds.listener,
   tokenKeys: kinds.any,
   redis: kinds.any,
@@ -81,7 +87,7 @@ export const manifestNames = {
   exclude: kinds.globs,
   anyQuery: kinds.globs,
   headers: kinds.headers,
-  pieceBytes: kinds.number,
+  pieceBytes: number(numbers.pieceBytes),
   digestsBase: kinds.text,
   onProgress: kinds.listener,
   onWarning: kinds.listener,
@@ -142,7 +148,8 @@ export function checkKinds(options, known, call) {
   if (!isRecord(options)) throw badOption(`${call} takes its options as an object, not ${shown(options)}`);
   for (const [name, value] of Object.entries(/** @type {object} */ (options))) {
     if ((value ?? undefined) === undefined || !Object.hasOwn(known, name) || known[name].is(value)) continue;
-    throw badOption(`${name} takes ${known[name].form}, not ${shown(value)}`);
+    const wrong = known[name].bounds && typeof value === 'number' ? outOfRange : badOption;
+    throw wrong(`${name} takes ${known[name].form}, not ${shown(value)}`);
   }
 }
 

@@ -56,11 +56,8 @@ export function readOptions(options) {
     throw wrong(`origins takes a list of sites, as ['https://example.org'], not ${shown(origins)}`);
   }
   if (tokenKeys !== undefined) checkToken(tokenKeys, '', '');
-  const socketsPerAddress = options.socketsPerAddress ?? limits.socketsPerAddress;
-  if (!Number.isInteger(socketsPerAddress) || socketsPerAddress < 1) {
-    throw wrong(`socketsPerAddress takes a whole number from 1, not ${shown(socketsPerAddress)}`);
-  }
   // True is one.
   const hops = Number(options.trustProxy ?? 0);
+  const socketsPerAddress = options.socketsPerAddress ?? limits.socketsPerAddress;
   return { path, sites: isList ? readOrigins(origins) : null, hops, socketsPerAddress };
 }

@@ -4,12 +4,13 @@ import { usage } from './cli-errors.js';
 import * as limits from './limits.js';
 import { logForms } from './log.js';
 import { meant } from './names.js';
+import { formOf, isWithin, numberIn, numbers } from './numbers.js';
 
 /**
  * @typedef {object} Setting
  * @property {'text' | 'number' | 'list' | 'flag'} kind
  * @property {string} flag
- * @property {number} [most] of a number
+ * @property {import('./numbers.js').Bounds} [bounds] of a number
  * @property {readonly string[]} [forms] what a text may be, where it is one of few
  * @property {string} [bare] what the flag alone says; otherwise it needs a value
  * @property {true} [lone] only of a coordinator alone
@@ -21,15 +22,15 @@ import { meant } from './names.js';
  * @satisfies {Record<string, Setting>}
  */
 export const settings = {
-  port: { kind: 'number', flag: 'port', most: 65535 },
+  port: { kind: 'number', flag: 'port', bounds: numbers.port },
   host: { kind: 'text', flag: 'host' },
-  metricsPort: { kind: 'number', flag: 'metrics-port', most: 65535, lone: true },
+  metricsPort: { kind: 'number', flag: 'metrics-port', bounds: numbers.metricsPort, lone: true },
   origins: { kind: 'list', flag: 'origin' },
-  trustProxy: { kind: 'number', flag: 'trust-proxy', most: limits.proxyHops, bare: '1' },
+  trustProxy: { kind: 'number', flag: 'trust-proxy', bounds: numbers.trustProxy, bare: '1' },
   proxyProtocol: { kind: 'flag', flag: 'proxy-protocol' },
   proxies: { kind: 'list', flag: 'proxy' },
-  socketsPerAddress: { kind: 'number', flag: 'sockets-per-address', most: limits.socketsPerAddressMax },
-  maxLifetime: { kind: 'number', flag: 'max-lifetime', most: limits.lifetimeSecondsMax },
+  socketsPerAddress: { kind: 'number', flag: 'sockets-per-address', bounds: numbers.socketsPerAddress },
+  maxLifetime: { kind: 'number', flag: 'max-lifetime', bounds: numbers.maxLifetime },
   tokenKeys: { kind: 'list', flag: 'token-key' },
   redis: { kind: 'text', flag: 'redis' },
   log: { kind: 'text', flag: 'log', forms: logForms },
@@ -72,11 +73,12 @@ const CONFIG = 'PEER_CDN_CONFIG';
  * @param {string} text
  * @param {string} where it stands
  */
-function meaningOf({ kind, most = 0, forms }, text, where) {
+function meaningOf({ kind, bounds, forms }, text, where) {
   if (forms && !forms.includes(text)) throw wrong(where, forms.join(' or '), text);
-  if (kind === 'number') {
-    if (!/^\d+$/.test(text) || Number(text) > most) throw wrong(where, `a whole number up to ${most}`, text);
-    return Number(text);
+  if (bounds) {
+    const number = numberIn(bounds, text);
+    if (Number.isNaN(number)) throw wrong(where, formOf(bounds), text);
+    return number;
   }
   if (kind === 'flag') {
     if (!/^(true|false|1|0)$/.test(text)) throw wrong(where, 'true or false', text);
@@ -111,16 +113,17 @@ function fromEnvironment(environment, known) {
   return found;
 }
 
-/** Whether a file's value is of a setting's kind. @type {Record<Setting['kind'], (value: any, most: number) => boolean>} */
+/** Whether a file's value is of a setting's kind. @type {Record<Setting['kind'], (value: any, setting: Setting) => boolean>} */
 const isOfKind = {
   text: (value) => typeof value === 'string' && value !== '',
-  number: (value, most) => Number.isInteger(value) && value >= 0 && value <= most,
+  number: (value, { bounds }) => bounds !== undefined && isWithin(bounds, value),
   flag: (value) => typeof value === 'boolean',
   list: (value) => Array.isArray(value) && value.every((each) => typeof each === 'string'),
 };
-const kindName = (/** @type {Setting} */ { kind, most, forms }) =>
+const kindName = (/** @type {Setting} */ { kind, bounds, forms }) =>
   forms?.join(' or ') ??
-  { text: 'a text', number: `a whole number up to ${most}`, flag: 'true or false', list: 'a list of texts' }[kind];
+  (bounds && formOf(bounds)) ??
+  { text: 'a text', number: 'a number', flag: 'true or false', list: 'a list of texts' }[kind];
 
 /** What a file says, as it stands there. @param {string} file @returns {Record<string, unknown>} */
 function objectIn(file) {
@@ -131,16 +134,22 @@ function objectIn(file) {
   if (about.size > limits.configBytes) {
     throw usage('bad-value', `${file} is no configuration: it has more than ${limits.configBytes} bytes`);
   }
+  // Editors of Windows begin a file with a mark.
+  const text = readFileSync(file, 'utf8').replace(/^\uFEFF/, '');
   let said;
   try {
-    // Editors of Windows begin a file with a mark.
-    said = JSON.parse(readFileSync(file, 'utf8').replace(/^\uFEFF/, ''));
+    said = JSON.parse(text);
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
     // V8 repeats what stands there, which may be a key.
     const place = /position \d+/.exec(error.message)?.[0];
     throw usage('bad-value', `${file} is not JSON${place ? `, at ${place}` : ''}`);
   }
+  // The last of two would hold, as if nobody had said the other one. A text in front of a colon is a key.
+  const texts = [...text.matchAll(/("(?:[^"\\]|\\.)*")\s*(:?)/g)];
+  const keys = texts.filter(([, , colon]) => colon).map(([, key]) => key);
+  const twice = keys.find((key, at) => keys.indexOf(key) < at);
+  if (twice) throw usage('bad-value', `${twice} stands twice in ${file}`);
   if (typeof said !== 'object' || said === null || Array.isArray(said)) {
     throw usage('bad-value', `${file} must have one object, as {"port": 8081, "origins": ["https://example.org"]}`);
   }
@@ -155,7 +164,7 @@ function checkFile(said, file, known) {
       const names = known.map(([each]) => each);
       throw usage('unknown-option', `there is no setting '${name}' in ${file}: ${meant(name, names)}`);
     }
-    if (!isOfKind[setting.kind](value, setting.most ?? 0) || !(setting.forms?.includes(String(value)) ?? true)) {
+    if (!isOfKind[setting.kind](value, setting) || !(setting.forms?.includes(String(value)) ?? true)) {
       // Not the value itself: it may be a password.
       throw usage('bad-value', `${name} in ${file} takes ${kindName(setting)}`);
     }

@@ -31,10 +31,10 @@ const samples = {
   list: [['a', 'b'], 'a, b', ['a', 'b']],
   flag: [true, 'true', true],
 };
-for (const [name, { kind, flag, most = 0, forms }] of Object.entries(settings)) {
+for (const [name, { kind, flag, bounds, forms }] of Object.entries(settings)) {
   test(`${name} is the same by flag, environment and file`, (t) => {
     const few = forms && [forms[0], forms[0], forms[0]];
-    const [byFlag, byVariable, byFile] = few ?? (kind === 'number' && most < 61 ? ['2', '2', 2] : samples[kind]);
+    const [byFlag, byVariable, byFile] = few ?? (bounds?.most < 61 ? ['2', '2', 2] : samples[kind]);
     const variable = `PEER_CDN_${name.replace(/[A-Z]/g, '_$&').toUpperCase()}`;
     const said = { [name]: byFile };
     assert.deepEqual(readSettings({ [flag]: byFlag }, true, {}), said);
@@ -46,8 +46,14 @@ for (const [name, { kind, flag, most = 0, forms }] of Object.entries(settings)) 
 const refused = [
   ['an unknown key of a file', { file: { prot: 1 } }, 'unknown-option', /'prot' in .*config\.json.*port/],
   ['an inherited name', { file: '{"__proto__": {}}' }, 'unknown-option', /'__proto__'/],
-  ['a number that is a text', { file: { port: '1' } }, 'bad-value', /port in .* takes a whole number up to 65535/],
+  ['a number that is a text', { file: { port: '1' } }, 'bad-value', /port in .* takes a whole number from 0 to 65535/],
   ['a number that is too large', { file: { port: 65536 } }, 'bad-value', /port/],
+  [
+    'a key that stands twice',
+    { file: '{"port": 1, "host": "a", "port" : 2}' },
+    'bad-value',
+    /"port" stands twice in .*config\.json/,
+  ],
   ['a list that is a text', { file: { origins: 'https://a.example' } }, 'bad-value', /origins in .* takes a list of texts/],
   ['a text that is null', { file: { redis: null } }, 'bad-value', /redis in .* takes a text/],
   ['a flag that is a number', { file: { proxyProtocol: 1 } }, 'bad-value', /true or false/],
@@ -116,6 +122,11 @@ test('a log has one of two forms, wherever it is said', (t) => {
 
 test('a file may begin with the mark of a Windows editor', (t) => {
   assert.deepEqual(readSettings({ config: fileOf(t, '\ufeff{"port": 1}') }, true, {}), { port: 1 });
+});
+
+test('a text of a file that has a colon is no key', (t) => {
+  const said = { origins: ['a', ':b', ':c'], host: '":"' };
+  assert.deepEqual(readSettings({ config: fileOf(t, said) }, true, {}), said);
 });
 
 test('a folder is no configuration, and an empty text is no host', (t) => {
