@@ -269,7 +269,11 @@ test('a name that the page itself gives is kept', async (t) => {
   const plugin = await start({ worker: '/sw.js', cacheName: 'mine' });
   t.after(() => plugin.close());
   tell({ type: 'busy', open: 0, cache: `${CACHE_PREFIX}2` });
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  // What it hears next it still reads of its own store.
+  const store = await Store.open('mine');
+  await store.putManifest(listing({ disabled: true }), Date.now());
+  tell({ type: 'manifest' });
+  await until('off', () => plugin.reason === 'disabled');
   assert.deepEqual(await caches.keys(), ['mine']);
   assert.equal(FakeSocket.all.length, 1);
 });

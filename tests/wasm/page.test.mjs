@@ -414,14 +414,15 @@ for (const [what, bytes, change, isAdopted] of bodies) {
 }
 
 test('who has upload off announces nothing', async (t) => {
-  const file = makeFile(3 * pieceBytes);
-  const name = nextName();
+  const [file, later] = [makeFile(3 * pieceBytes), makeFile(2 * pieceBytes)];
+  const [name, other] = [nextName(), nextName()];
   await fill(name, file);
-  const page = await openPage(t, name, { upload: { on: false, bytesPerSecond: 0, bytes: 0 } });
-  await page.head.ready();
-  await until('connected', () => FakeSocket.messages.some(({ type }) => type === 'hello'));
-  await new Promise((resolve) => setTimeout(resolve, 200));
-  assert.ok(!FakeSocket.messages.some(({ type }) => type === 'have'));
+  await fill(other, later);
+  const page = await openInformed(t, name, { upload: { on: false, bytesPerSecond: 0, bytes: 0 } });
+  // Who joins when it is connected waits as long before it announces, and so is later.
+  await openPage(t, other);
+  await announced(later.root);
+  assert.ok(!FakeSocket.messages.some(({ type, add }) => type === 'have' && add.includes(file.root)));
   page.setUpload({ on: true, bytesPerSecond: 0, bytes: 0 });
   await announced(file.root);
 });
