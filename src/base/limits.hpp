@@ -523,9 +523,9 @@ inline constexpr double want_cost = 20;
 // directory.
 inline constexpr std::size_t roots_per_peer = roots_per_site / 10;
 // A page announces all that it holds when it joins, and afterwards a gallery every second. Each
-// change of a mark is told to every visitor.
-inline constexpr double changes_burst = 2.0 * static_cast<double>(roots_per_peer);
-inline constexpr double changes_per_second = 40;
+// change of a mark is told to every visitor. A root goes only after it came: these bound both.
+inline constexpr double adds_burst = 2.0 * static_cast<double>(roots_per_peer);
+inline constexpr double adds_per_second = 40;
 // A hundred for each visitor, of some 20 bytes.
 inline constexpr std::size_t holdings_per_site = 2000000;
 // 64 processes (siblings_max) bear a million visitors of one site. A socket that has announced a

@@ -27,7 +27,7 @@ Result<PeerId> Coordinator::handle_connect(std::string_view site_name, Instant n
   Peer& peer = peers_[id];
   peer.site = &site;
   peer.place = place;
-  peer.messages.reckoned = peer.asked_introductions.reckoned = peer.changes.reckoned = now;
+  peer.messages.reckoned = peer.asked_introductions.reckoned = peer.adds.reckoned = now;
   ++site.sockets;
   greetings_.emplace_back(now + limits::hello_wait, id);
   return id;
@@ -65,7 +65,7 @@ void Coordinator::handle(PeerId id, Peer& peer, const Hello& hello, Instant now)
   if (hello.peer == id) siblings_.tell_all(seek_of(id, peer), now);
   const List<Root> kept = take_session(id, peer, hello.held, now);
   tell(id, Welcome{version, id, peer.lean, !kept.empty()});
-  add(id, *peer.site, kept, now);
+  for (const Root& root : kept) add(id, *peer.site, root, now);
   if (!listen(id, peer, hello.wants ? &*hello.wants : nullptr, now)) return;
   resume(id, peer);
 }
@@ -77,14 +77,17 @@ void Coordinator::handle(PeerId id, Peer& peer, const Have& have, Instant now) {
       change(site, mark_of(root), false, now);
     }
   }
-  add(id, site, have.add, now);
+  // What comes too fast is passed over, as what finds no room in the directory: others do not find
+  // it here. The tiles of a map are no fault of the page, which would lose its socket.
+  peer.adds.refill(limits::adds_per_second, limits::adds_burst, now);
+  for (const Root& root : have.add) {
+    if (peer.adds.spend(1)) add(id, site, root, now);
+  }
 }
 
-void Coordinator::add(PeerId id, Site& site, const List<Root>& roots, Instant now) {
-  for (const Root& root : roots) {
-    if (site.directory.add(id, root) == Directory::Change::mark_came) {
-      change(site, mark_of(root), true, now);
-    }
+void Coordinator::add(PeerId id, Site& site, const Root& root, Instant now) {
+  if (site.directory.add(id, root) == Directory::Change::mark_came) {
+    change(site, mark_of(root), true, now);
   }
 }
 
@@ -186,11 +189,6 @@ bool Coordinator::spend(Peer& peer, const Message& message, Instant now) {
   if (const auto* ask = get_if<Ask>(&message)) {
     const std::size_t more = ask->roots.size() / limits::asked_roots_per_token;
     cost += static_cast<double>(more);
-  }
-  if (const auto* have = get_if<Have>(&message)) {
-    peer.changes.refill(limits::changes_per_second, limits::changes_burst, now);
-    if (!peer.changes.spend(static_cast<double>(have->add.size() + have->remove.size())))
-      return false;
   }
   if (holds_alternative<Want>(message)) cost = limits::want_cost;
   return peer.messages.spend(cost);

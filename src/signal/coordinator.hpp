@@ -159,7 +159,7 @@ class Coordinator {
     Place place;
     Bucket messages{limits::messages_burst};
     Bucket asked_introductions{limits::introductions_burst};
-    Bucket changes{limits::changes_burst};  // of the roots that it has
+    Bucket adds{limits::adds_burst};  // of the roots that it has
     Instant introduced_at{};
     // Tells only of peers whose offers are on their way: it goes with the first of them.
     std::optional<Answer> held;
@@ -202,7 +202,7 @@ class Coordinator {
   static bool spend(Peer& peer, const Message& message, Instant now);
   void refuse(PeerId id, Error error, Instant now);
   void forget(PeerId id, Instant now);
-  void add(PeerId id, Site& site, const List<Root>& roots, Instant now);
+  void add(PeerId id, Site& site, const Root& root, Instant now);
   PeerId renumber(PeerId id, PeerId wanted, Instant now);
   void keep_session(PeerId id, const Peer& peer, Instant now);
   void drop_session(PeerId id);
