@@ -126,7 +126,7 @@ void Part::handle_page_piece(JobId job, const PagePiece& it, Instant now) {
   body_.handle_wasted(it.wasted);
   if (body_.handle_piece(job, it.piece, it.bytes, it.from, now)) {
     push(command::Take{id_, it.piece, 0});
-    const bool is_new = it.from != PieceSource::store && stores_ && commons_.has_store;
+    const bool is_new = it.from != PieceSource::store && stores_;
     if (is_new) commons_.hand(page_, id_, *asked_.resource, it.piece);
   }
   drain(now);
@@ -354,7 +354,7 @@ void Part::perform(const Body::Store& store, Instant /*now*/) {
   // As if all were as long as the longest of this resource.
   const std::size_t unwritten =
       (commons_.writes.size() + 1) * std::max(limits::segment_bytes, geometry().piece_bytes());
-  if (!stores_ || !commons_.has_store || unwritten > limits::unwritten_bytes_max) return;
+  if (!stores_ || unwritten > limits::unwritten_bytes_max) return;
   const bool fits = commons_.holdings.fits(root(), store.pieces, commons_.manifest);
   // Not of a long response, which would fill the memory before it ends.
   const bool waits =

@@ -906,11 +906,14 @@ TEST_CASE("the store is listed for the first listed request, and again if it cou
   CHECK(host.said() == "list store");
   host.engine.handle_store_listed(false, host.now);
   host.hear();
-  // Without a store nothing is stored.
   CHECK(host.said() == "open s1 of b1 for 0-1 whole; open s2 of b2 for 0-1 whole");
   host.head(host.stream(1));
   host.bring(host.stream(1));
-  CHECK(host.said() == "open b1; respond x1 plugin 0 with b1; close s1; finish b1; over x1");
+  // It is written all the same: where that fails too, that is told.
+  CHECK(host.said() ==
+        "open b1; respond x1 plugin 0 with b1; store b1 0-1; close s1; finish b1; over x1");
+  CHECK(host.engine.handle_store_done({1}, Host::root_of('a'), {0, 1}, StoreOutcome::failed) ==
+        Error::storage_full);
   host.open("/a");
   CHECK(host.said() == "list store");
 }

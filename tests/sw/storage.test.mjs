@@ -496,6 +496,38 @@ test('what pages store is nothing to a worker whose storage is denied', async ()
   assert.deepEqual(at.worker.thrown, []);
 });
 
+test('a browser that denies storage is told of once, and stores when it no longer does', async () => {
+  const ways = {
+    throws: () => {
+      throw new DOMException('denied', 'SecurityError');
+    },
+    rejects: () => Promise.reject(new DOMException('denied', 'SecurityError')),
+  };
+  for (const open of Object.values(ways)) {
+    const at = await scene({ isInstalled: true, faults: { open } });
+    for (let i = 0; i < 3; i++) {
+      assert.deepEqual(await at.fetchAll(), at.file.body);
+      await at.clock.pass(10_000);
+    }
+    assert.deepEqual(
+      at.worker.events.error.map((error) => [error.code, error.url]),
+      [['storage-full', 'https://site.test/static/a.bin']],
+    );
+    at.caches.faults.open = undefined;
+    await at.fetchAll();
+    await at.clock.pass(10_000);
+    assert.equal(at.caches.runs(at.file).length, 1);
+  }
+});
+
+test('what comes is stored though the browser could not say what it holds', async () => {
+  const at = await scene({ isInstalled: true, faults: { keys: () => Promise.reject(new Error('damaged')) } });
+  await at.fetchAll();
+  await at.clock.pass(10_000);
+  assert.equal(at.caches.runs(at.file).length, 1);
+  assert.deepEqual(at.worker.events.error, []);
+});
+
 test('several files that find the browser full at once share the room that is made', async () => {
   const at = await scene({ bytes: 500_000, more: [b, c, d], script: within(0) });
   at.caches.quota = 1_200_000;
