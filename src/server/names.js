@@ -123,6 +123,9 @@ export function distance(one, other) {
   return rows[one.length][other.length];
 }
 
+/** Whether so many letters at most make one name of the other. @param {string} one @param {string} other @param {number} most */
+export const isLike = (one, other, most) => Math.abs(one.length - other.length) <= most && distance(one, other) <= most;
+
 /** Ways to write one name: max-lifetime, maxLifetime. @param {string} name */
 const plain = (name) => name.toLowerCase().replace(/[^a-z\d]/g, '');
 

@@ -1,6 +1,8 @@
 // A site that is right in all, for tests of `peer-cdn doctor`, and the same site with something changed.
 import { once } from 'node:events';
 import { createServer } from 'node:http';
+import { after } from 'node:test';
+import { SOCKET_PATH } from '../../build/border.js';
 import { attach, handler } from '../../src/server/index.js';
 import { bytesOf, makeFolder } from './folder.mjs';
 
@@ -24,6 +26,20 @@ export const files = {
   'static/small.png': bytesOf('small', 5000),
 };
 
+/** Of all sites that want the usual one, because a coordinator takes 64 MB and some milliseconds. */
+const coordinator = attach(null);
+after(() => coordinator.close());
+
+/** @returns what closes it */
+function coordinatorFor(server, options) {
+  if (Object.keys(options).length > 0) return attach(server, options);
+  server.on('upgrade', (request, socket, head) => {
+    if (request.url.split('?')[0] === SOCKET_PATH) coordinator.handleUpgrade(request, socket, head);
+    else socket.end('HTTP/1.1 404 Not Found\r\n\r\n');
+  });
+  return null;
+}
+
 /**
  * A site with all that is needed. `rules` answer first, by path; a function gets request, response and what goes on.
  * @returns its URL
@@ -38,9 +54,9 @@ export async function site(t, { rules = {}, socket = {}, changed = {}, options =
     else handle(request, response);
   });
   await once(server.listen(0, '127.0.0.1'), 'listening');
-  const coordinator = socket && attach(server, socket);
+  const own = socket && coordinatorFor(server, socket);
   t.after(async () => {
-    await coordinator?.close();
+    await own?.close();
     server.closeAllConnections();
     server.close();
   });

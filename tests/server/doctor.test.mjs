@@ -12,6 +12,7 @@ import { buildSync } from 'esbuild';
 import { MANIFEST_PATH, SOCKET_PATH } from '../../build/border.js';
 import { optionsOf, registerOptions } from '../../src/server/doctor/calls.js';
 import { examine } from '../../src/server/doctor/index.js';
+import { factsOf } from '../../src/server/doctor/script.js';
 import { startOptions } from '../../src/server/doctor/starts.js';
 import { known } from '../../web/options.js';
 import { files, page, site, statesOf, worker } from './doctor-site.mjs';
@@ -1282,6 +1283,19 @@ test('the page script is right where an import map names it, and what only other
   const { findings } = await examine(await site(t, { changed: { 'index.html': index } }));
   const said = findings.filter(({ check }) => check === 'page script').map(({ state, what }) => [state, what]);
   assert.deepEqual(said, [['right', 'the page loads peer-cdn']]);
+});
+
+test('a script that is read again says what it said, whatever a page with an import map made of it', async (t) => {
+  const text = "import { start } from 'mapped';\nawait start({ worker: '/sw.js' });";
+  const map = '<script type="importmap">{"imports":{"mapped":"/peer-cdn/index.js"}}</script>';
+  const read = () => factsOf(text, 'module');
+  const { steps } = read();
+  const [imports, bindings] = structuredClone([read().imports, read().bindings]);
+  for (const html of [map, '']) {
+    const url = await site(t, { changed: { 'index.html': `${html}<script type="module">${text}</script>` } });
+    assert.equal(statesOf(await examine(url))['page script'] === 'right', html === map);
+    assert.deepEqual([read().imports, read().bindings, read().steps], [imports, bindings, steps]);
+  }
 });
 
 test('nothing is said of start() where a build has shortened what our script exports', async (t) => {

@@ -155,10 +155,14 @@ async function readScripts(site) {
   ) => {
     const policies = policiesOf(headers.get('content-security-policy') ?? '');
     const kept = secondsKept({ headers });
-    const script = { url, text, facts: factsOf(text, type), isEmbedder: hasEmbedder(headers), policies, kept };
-    for (const each of script.facts.imports) each.name = mapped(each.name, base);
-    for (const each of script.facts.bindings) each.source = mapped(each.source, base);
-    script.facts.passedOn = script.facts.passedOn.map((name) => mapped(name, base));
+    const read = factsOf(text, type);
+    const facts = {
+      ...read,
+      imports: read.imports.map((each) => ({ ...each, name: mapped(each.name, base) })),
+      bindings: read.bindings.map((each) => ({ ...each, source: mapped(each.source, base) })),
+      passedOn: read.passedOn.map((name) => mapped(name, base)),
+    };
+    const script = { url, text, facts, isEmbedder: hasEmbedder(headers), policies, kept };
     scripts.push(script);
     for (const { name, isLazy } of script.facts.imports) {
       // Another name is for a build, or for an import map.

@@ -182,12 +182,26 @@ readers.ExportDefaultDeclaration = (facts) => {
   facts.exported.add('default');
 };
 
+/** The facts of the scripts that were read last: a site has some of them in several places. @type {Map<string, Facts>} */
+const known = new Map();
+
 /**
+ * The parts are the same for all who ask again, so nobody may change them; the object and its steps are the caller's own.
  * @param {string} text
  * @param {'classic' | 'module' | ''} [type] as which it is run, if that is known
  * @returns {Facts}
  */
 export function factsOf(text, type = '') {
+  const key = `${type} ${text}`;
+  const facts = known.get(key) ?? factsIn(text, type);
+  known.delete(key);
+  known.set(key, facts);
+  if (known.size > limits.doctorScripts) known.delete(known.keys().next().value ?? '');
+  return { ...facts };
+}
+
+/** @param {string} text @param {'classic' | 'module' | ''} type @returns {Facts} */
+function factsIn(text, type) {
   const trees = [type !== 'module' && parsed(text, 'script'), type !== 'classic' && parsed(text, 'module')].filter(Boolean);
   const errors = /** @type {(SyntaxError & { pos: number })[]} */ (trees.filter((each) => each instanceof Error));
   const facts = noFacts();

@@ -1,5 +1,5 @@
 // What throws while the worker's script first runs, as far as that is certain without running it: such a worker does not start.
-import { distance, meant } from '../names.js';
+import { isLike, meant } from '../names.js';
 import { classes, classOf, strategies, timesOf, typingErrors } from './calls.js';
 import { isOurs } from './findings.js';
 import { isBefore, momentsOf } from './runs.js';
@@ -61,7 +61,7 @@ function todoOfName(name, { facts }) {
     return "Add importScripts('/peer-cdn/sw.js') before; in a module: import PeerCDN from '/peer-cdn/sw.mjs'.";
   if (ofPages.has(name)) return `Only pages have ${name}: ${name === 'window' ? 'write self' : 'leave it out of the worker'}.`;
   if (ofNode.has(name)) return 'Browsers have no such name: bundle the worker.';
-  const like = [...facts.declared, ...classes].find((each) => distance(name, each) <= Math.min(typingErrors, name.length / 3));
+  const like = [...facts.declared, ...classes].find((each) => isLike(name, each, Math.min(typingErrors, name.length / 3)));
   return like ? `Did you mean ${like}?` : 'Name it before, or look at its spelling.';
 }
 
@@ -82,7 +82,7 @@ export function checkNames(findings, all) {
     const isMeant = (/** @type {string} */ name) =>
       ofPages.has(name) ||
       ofNode.has(name) ||
-      classes.some((each) => distance(name, each) <= typingErrors) ||
+      classes.some((each) => isLike(name, each, typingErrors)) ||
       (/^[a-z_$]/.test(name) && !small.has(name) && !/^on[a-z]+$/.test(name));
     for (const read of inOrder(facts.reads)) {
       const { name } = read.at;
