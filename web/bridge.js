@@ -1,6 +1,7 @@
 // The page's side of the contract with the worker (src/README.md, Bridge), of which only a page can do its part: it says hello,
 // and keeps the worker alive.
 import { aliveInterval, CHANNEL, MANIFEST_PATH, protocolVersion } from '../build/border.js';
+import { attempt } from './settings.js';
 import { acknowledge } from './stream.js';
 
 /** @typedef {import('../build/border.js').ErrorCode} ErrorCode */
@@ -55,8 +56,8 @@ import { acknowledge } from './stream.js';
  * @property {(site: Site) => void} site the worker says whose it is
  */
 
-/** @param {string} name */
-const channelOf = (name) => (typeof BroadcastChannel === 'function' ? new BroadcastChannel(name) : null);
+/** Null where the browser has none, or denies it as storage. @param {string} name */
+const channelOf = (name) => attempt(() => new BroadcastChannel(name), null);
 
 export class Bridge {
   #form;

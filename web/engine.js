@@ -57,6 +57,7 @@ import { Pieces } from './pieces.js';
 import { Readers } from './readers.js';
 import { Resources } from './resources.js';
 import { Seeder } from './seeder.js';
+import { attempt } from './settings.js';
 import { Socket } from './socket.js';
 import { acknowledge, stream } from './stream.js';
 import { gather } from './whole.js';
@@ -139,7 +140,7 @@ export class Head {
     this.#name += end;
     this.#cache = cache;
     this.listing.path = manifest;
-    this.#channel = typeof BroadcastChannel === 'function' ? new BroadcastChannel(this.#name) : null;
+    this.#channel = attempt(() => new BroadcastChannel(this.#name), null);
     if (this.#channel) this.#channel.onmessage = ({ data }) => this.#hear(data);
     const store = new Store(cache, () => {
       this.#channel?.postMessage({ type: 'emptied', cache });
@@ -349,20 +350,21 @@ export class Head {
   }
 
   /**
-   * What one tab of a browser does at a time.
+   * What one tab of a browser does at a time; where the browser has no locks, or denies them as storage, each.
    * @param {string} name
    * @param {() => void} begin
    * @param {AbortSignal} [signal] until when
    */
-  #hold(name, begin, signal = this.#over.signal) {
-    if (!globalThis.navigator?.locks) return begin();
+  async #hold(name, begin, signal = this.#over.signal) {
     const released = new Promise((resolve) => signal.addEventListener('abort', resolve));
-    navigator.locks
-      .request(name, { signal }, () => {
+    try {
+      await navigator.locks.request(name, { signal }, () => {
         begin();
         return released;
-      })
-      .catch(() => {});
+      });
+    } catch {
+      if (!signal.aborted) begin();
+    }
   }
 
   /** @param {import('./bridge.js').News | null} message */

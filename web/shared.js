@@ -2,7 +2,7 @@
 import { badOptions, differences, engineOptions, isSameWorker, known } from './options.js';
 import { Advice } from './advice.js';
 import { isControlled, isPossible, isRegistered, shown } from './registration.js';
-import { bothAllow, isUploadChange, storedUpload, storeUpload, uploadOf, usable } from './settings.js';
+import { attempt, bothAllow, isUploadChange, storedUpload, storeUpload, uploadOf, usable } from './settings.js';
 import { CHANNEL, diagnosedResponses, uploadBytes, uploadRate, workerWait } from '../build/border.js';
 import { within } from '../sw/within.js';
 
@@ -305,9 +305,10 @@ export class Shared {
   #wait = (/** @type {string} */ manifest) => {
     const page = this.#page;
     this.#close('disabled');
-    if (typeof BroadcastChannel !== 'function' || this.#instances.size === 0) return;
-    const waiting = new BroadcastChannel(CHANNEL + this.#site?.end);
+    if (this.#instances.size === 0) return;
+    const waiting = attempt(() => new BroadcastChannel(CHANNEL + this.#site?.end), null);
     this.#waiting = waiting;
+    if (!waiting) return;
     waiting.onmessage = ({ data }) => {
       if (data?.type === 'manifest') this.#reopen();
     };

@@ -48,6 +48,31 @@ test('start() resolves when the coordinator has said who has what', async (t) =>
   assert.equal(FakeSocket.messages[0].type, 'hello');
 });
 
+for (const disabled of [false, true]) {
+  test(`channels and locks that are denied, as storage may be, are as if they were missing; disabled: ${disabled}`, async (t) => {
+    install();
+    FakeSocket.reset();
+    fakeContainer({ controlled: true });
+    const store = await Store.open(`${CACHE_PREFIX}1`);
+    await store.putManifest(listing({ disabled }), Date.now());
+    await store.putRun('ab'.repeat(32), 0, 1, [Buffer.from('bytes')]);
+    globalThis.BroadcastChannel = class {
+      constructor() {
+        throw new DOMException('denied', 'SecurityError');
+      }
+    };
+    t.after(() => (globalThis.BroadcastChannel = undefined));
+    navigator.locks = { request: () => Promise.reject(new DOMException('denied', 'SecurityError')) };
+    const errors = [];
+    const plugin = await start({ worker: '/sw.js' });
+    t.after(() => plugin.close());
+    plugin.addEventListener('error', ({ detail }) => errors.push(detail.code));
+    if (disabled) await until('off', () => plugin.reason === 'disabled');
+    else await until('announced', () => FakeSocket.messages.some(({ type }) => type === 'have'));
+    assert.deepEqual([plugin.active, plugin.reason, errors], [!disabled, disabled ? 'disabled' : null, []]);
+  });
+}
+
 test('start() in a page that is prerendered waits until somebody sees it: nothing is opened, registered or told', async (t) => {
   install();
   await list();
