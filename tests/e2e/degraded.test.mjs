@@ -59,6 +59,9 @@ async function checkItWorks(t, there, here, s, spare) {
   }
 }
 
+/** Where peers serve too: of a window with which they were sooner, what was under way is lost. */
+const cutWindow = 1 << 20;
+
 /** Each case: what is done to the browser (`init` runs before the page's scripts) or to the origin, and what else is to hold. */
 const cases = [
   {
@@ -123,6 +126,40 @@ const cases = [
     },
   },
   { name: 'BroadcastChannel is removed', ready: 'settled', init: () => delete globalThis.BroadcastChannel },
+  {
+    name: 'BroadcastChannel is denied, as storage may be',
+    ready: 'settled',
+    init: () => {
+      delete globalThis.Worker;
+      globalThis.BroadcastChannel = class {
+        constructor() {
+          throw new DOMException('denied', 'SecurityError');
+        }
+      };
+    },
+  },
+  {
+    name: 'locks are denied, as storage may be',
+    init: () => {
+      delete globalThis.Worker;
+      LockManager.prototype.request = () => Promise.reject(new DOMException('denied', 'SecurityError'));
+    },
+    spare: cutWindow,
+    async check(s) {
+      const { socket } = s.origin.signals.findLast(({ message }) => message.type === 'welcome');
+      await until('the page announces what it has', () =>
+        s.origin.signals.some((each) => each.socket === socket && each.from === 'client' && each.message.type === 'have'),
+      );
+    },
+  },
+  {
+    name: 'Cache Storage is denied to the page',
+    init: () => {
+      delete globalThis.Worker;
+      CacheStorage.prototype.open = () => Promise.reject(new DOMException('denied', 'SecurityError'));
+    },
+    spare: cutWindow,
+  },
   {
     name: 'WebAssembly is removed',
     ready: 'settled',

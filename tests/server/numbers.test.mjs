@@ -30,7 +30,7 @@ const none = [
   'Infinity',
   'eighty',
   '9'.repeat(400),
-  '٨٠',
+  '\u0668\u0660',
 ];
 /** The same of a program or a file. */
 const noneOfValues = [-1, 1.5, NaN, Infinity, -Infinity, 1e300, '80', true, [], {}];
