@@ -322,15 +322,19 @@ test('connections never come up: the first files wait for the origin as a hedge,
   await s.origin.untilShared(await s.root('/static/11.bin'));
   await visitor.visit(`${s.url}/relay.html`, { page: here });
   await s.origin.untilIntroducible(await s.root('/static/11.bin'));
-  const times = [];
+  const seen = [];
   for (const [url, bytes] of Object.entries(small)) {
-    const got = await visitor.fetch(url, { page: here, withinMs: 8000 });
+    const got = await visitor.fetch(url, { page: here });
     assert.equal(got.sha256, sha256(bytes));
-    times.push(got.ms);
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    const root = await s.root(url);
+    const isAsked = s.origin.signals.some(({ message }) => message.type === 'ask' && message.roots?.includes(root));
+    seen.push({ ms: Math.round(got.ms), isAsked });
   }
-  assert.ok(times[0] > 1000, `somebody has it, and was waited for: ${times}`);
-  // Each would wait, if one did; a busy machine holds up some.
-  const later = times.slice(4).sort((a, b) => a - b);
-  assert.ok(later[later.length >> 1] < 1000, `later files do not wait: ${times}`);
+  const said = JSON.stringify(seen);
+  assert.ok(seen[0].isAsked && seen[0].ms > 1000, `somebody has it, and was waited for: ${said}`);
+  // What nobody is asked for waits for nobody; now and then one is asked of both, to learn. Without the wait of a second the
+  // same machine is sooner, however slow it is; a busy one holds up some.
+  const later = seen.slice(4).sort((a, b) => a.ms - b.ms);
+  assert.ok(later.filter(({ isAsked }) => isAsked).length < 4, `nobody is asked for later files: ${said}`);
+  assert.ok(later[later.length >> 1].ms + 500 < seen[0].ms, `later files do not wait: ${said}`);
 });
