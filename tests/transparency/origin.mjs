@@ -361,7 +361,7 @@ export class Origin {
 
   /** What a page asks of the suite itself: that a request has arrived, and that a held answer may go on. */
   async #control(url, response) {
-    const [, word, key] = url.pathname.slice(1).split('/');
+    const [, word, key] = url.pathname.split('/');
     if (word === 'arrived') await Promise.race([this.#arrivalOf(key).promise, delay(arrivalMs, undefined, { ref: false })]);
     if (word === 'release') this.#releases.get(key)?.();
     response.writeHead(200, { 'access-control-allow-origin': '*', 'cache-control': 'no-store' }).end();
@@ -500,6 +500,8 @@ export class Origin {
   }
 
   async #held(entry, response) {
+    // Who left while the last bytes went out says so no more.
+    if (response.destroyed) return;
     const released = new Promise((resolve) => this.#releases.set(entry.key, resolve));
     const over = delay(holdMs, 'late', { ref: false });
     const word = await Promise.race([released, either(response, 'close'), over]);
