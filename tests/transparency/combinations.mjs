@@ -28,8 +28,8 @@ import { kinds, mainOf } from './origin.mjs';
  * @property {boolean} [isShort] part of the short form too
  */
 
-/** @type {Combination[]} */
-const list = [];
+/** Each makes its combination, which has files of its own each time that it is asked for. @type {((turn: number) => Combination)[]} */
+const makers = [];
 const names = new Set();
 
 const words = (file) => `${file.isListed ? 'listed' : 'unlisted'} ${file.size}${file.kind === 'plain' ? '' : `, ${file.kind}`}`;
@@ -47,12 +47,15 @@ function add(probe, what, file, options = {}) {
   const name = [context ? `${what} in ${context}` : what, words(whole), ...(stage === 'first' ? [] : [stage])].join(' | ');
   if (names.has(name)) throw new Error(`two combinations are called ${name}`);
   names.add(name);
-  const combination = { ...options, name, key: keyOf(name), probe, file: whole, stage };
-  if (combination.integrity) combination.init = { ...combination.init, integrity: integrityOf(combination) };
-  if (combination.attributes?.integrity !== undefined) {
-    combination.attributes = { ...combination.attributes, integrity: integrityOf(combination) };
-  }
-  list.push(combination);
+  makers.push((turn) => {
+    const own = turn === 0 ? name : `${name} | ${turn + 1}`;
+    const combination = { ...options, name: own, key: keyOf(own), probe, file: whole, stage };
+    if (combination.integrity) combination.init = { ...combination.init, integrity: integrityOf(combination) };
+    if (combination.attributes?.integrity !== undefined) {
+      combination.attributes = { ...combination.attributes, integrity: integrityOf(combination) };
+    }
+    return combination;
+  });
 }
 
 function integrityOf(combination) {
@@ -537,5 +540,12 @@ for (const [probe, what, file, options] of [
   add(probe, what, file, { ...options, stage: 'second, stopped', isShort: what === 'fetch' });
 }
 
-/** @type {readonly Combination[]} */
-export const combinations = list;
+/**
+ * The combinations with this text in their name, each so many times.
+ * @param {{ only?: string, isShort?: boolean, times?: number }} [which]
+ * @returns {Combination[]}
+ */
+export const combinations = ({ only = '', isShort = false, times = 1 } = {}) =>
+  Array.from({ length: times }, (_, turn) => makers.map((make) => make(turn)))
+    .flat()
+    .filter((each) => each.name.includes(only) && (!isShort || each.isShort));

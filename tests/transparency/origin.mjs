@@ -143,6 +143,7 @@ const told = new Set(
  * @property {number} sent bytes of the body
  * @property {boolean} isWhole it went out to its end
  * @property {boolean} [isHeld] the client was still there when its time was over
+ * @property {[string, number][]} steps what happened when
  */
 
 /** One of two events; the listeners for the other one go. */
@@ -151,6 +152,8 @@ async function either(emitter, ...events) {
   await Promise.race(events.map((event) => once(emitter, event, over).catch(() => {})));
   over.abort();
 }
+
+const step = (entry, what) => void entry.steps.push([what, Date.now()]);
 
 const strip = (tag) => tag.replace(/^\s*W\//, '').trim();
 const inList = (list, tag, isWeak) =>
@@ -227,10 +230,31 @@ globalThis.suite = suite;
 globalThis.peers = await start({ worker: '/sw.js' });
 document.documentElement.dataset.state = navigator.serviceWorker.controller ? 'ready' : 'off: ' + peers.reason;
 `;
+// Listens before peer-cdn does: notes what the worker was asked, and whether it answered.
+const watching = `
+const began = Date.now();
+const steps = [];
+const note = (url, what) => steps.push([new URL(url).pathname, what, Date.now()]);
+let asked = 0;
+addEventListener('fetch', (event) => {
+  const { request: { url } } = event;
+  note(url, 'is asked, ' + (Date.now() - began) + ' ms after its start, as its request ' + ++asked);
+  event.respondWith = (answer) => {
+    note(url, 'answers');
+    event.request.signal.addEventListener('abort', () => note(url, 'hears of an abort'));
+    FetchEvent.prototype.respondWith.call(event, answer);
+  };
+});
+`;
 // Which of the worker's lives answers: a test that stops it sees that it was another one.
 const life = `
 const life = String(Math.random());
-addEventListener('message', ({ data, ports }) => data === 'life' && ports[0].postMessage(life));
+addEventListener('message', ({ data, ports }) => {
+  if (data === 'life') ports[0].postMessage(life);
+  if (data === 'steps') ports[0].postMessage(steps.splice(0));
+});
+cdn.addEventListener('error', ({ detail: { url, code } }) => note(url || location.href, 'says ' + code));
+cdn.addEventListener('transfer', ({ detail: { url, ...more } }) => note(url, 'tells ' + JSON.stringify(more)));
 `;
 
 const documents = {
@@ -242,7 +266,7 @@ const documents = {
 const scripts = {
   '/transparency/page.mjs': () => fs.readFileSync(new URL('page.mjs', import.meta.url)),
   '/transparency/worker.mjs': () => fs.readFileSync(new URL('worker.mjs', import.meta.url)),
-  '/sw.js': () => documentedWorker('/') + life,
+  '/sw.js': () => watching + documentedWorker('/') + life,
 };
 
 export class Origin {
@@ -374,10 +398,24 @@ export class Origin {
       if (told.has(each) || /^(x|sec-ch)-/.test(each)) headers[each] = this.#neutral(value);
     }
     /** @type {Entry} */
-    const entry = { key, name: name + search, side, method: request.method, headers, status: 0, sent: 0, isWhole: false };
+    const entry = {
+      key,
+      name: name + search,
+      side,
+      method: request.method,
+      headers,
+      status: 0,
+      sent: 0,
+      isWhole: false,
+      steps: [],
+    };
+    step(entry, `is asked for ${entry.name}`);
     this.log.push(entry);
     this.#open.add(entry);
-    response.on('close', () => this.#open.delete(entry));
+    response.on('close', () => {
+      step(entry, response.writableFinished ? 'has sent all' : 'is left by the client');
+      this.#open.delete(entry);
+    });
     const isMain = name === `file.${file.extension}`;
     if (isMain) this.#arrivalOf(key).arrive();
     const kind = isMain ? kinds[file.kind] : { isClosed: kinds[file.kind].isClosed };
@@ -502,10 +540,12 @@ export class Origin {
   async #held(entry, response) {
     // Who left while the last bytes went out says so no more.
     if (response.destroyed) return;
+    step(entry, 'holds');
     const released = new Promise((resolve) => this.#releases.set(entry.key, resolve));
     const over = delay(holdMs, 'late', { ref: false });
     const word = await Promise.race([released, either(response, 'close'), over]);
     if (word === 'late') entry.isHeld = true;
+    step(entry, 'goes on');
   }
 
   /** Texts without the ports of this run. */

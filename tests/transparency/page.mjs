@@ -25,6 +25,8 @@ const unseen = new Set(['connection', 'keep-alive', 'transfer-encoding']);
 /** Observables of one combination, by name. */
 class Seen {
   values = {};
+  /** What happened when: no observable, it is told where one differs. @type {[string, number][]} */
+  steps = [];
   #places;
 
   /** @param {Places} places */
@@ -35,6 +37,10 @@ class Seen {
   tell(name, value) {
     const text = typeof value === 'string' ? value : JSON.stringify(value);
     this.values[name] = String(text).replaceAll(this.#places.site, '$site').replaceAll(this.#places.other, '$other');
+  }
+
+  step(what) {
+    this.steps.push([what, Date.now()]);
   }
 
   headers(pairs) {
@@ -203,9 +209,13 @@ async function fetching(combination, seen, places, url) {
   if (combination.learn) seen.tell('learned', found);
   const controller = new AbortController();
   const request = { ...init, headers: { ...init.headers, ...found }, ...(abort && { signal: controller.signal }) };
-  if (abort === 'before') controller.abort();
+  const giveUp = () => {
+    seen.step('gives up');
+    controller.abort();
+  };
+  if (abort === 'before') giveUp();
   const working = times === 1 ? fetch(url, request) : together(times, url, request, seen);
-  if (abort === 'waiting') void control(places, 'arrived', key).then(() => controller.abort());
+  if (abort === 'waiting') void control(places, 'arrived', key).then(giveUp);
   let response;
   try {
     response = await working;
@@ -213,14 +223,15 @@ async function fetching(combination, seen, places, url) {
     seen.tell('error', nameOf(error));
     return;
   }
+  seen.step('head');
   await tellAnswer(response, seen);
   try {
-    if (abort === 'head') controller.abort();
+    if (abort === 'head') giveUp();
     if (abort === 'middle') {
       const reader = response.body.getReader();
       const { value } = await reader.read();
       seen.tell('some came', value?.length > 0);
-      controller.abort();
+      giveUp();
       while (!(await reader.read()).done);
       return;
     }
@@ -258,7 +269,9 @@ async function requesting(combination, seen, _places, url) {
     totals.add(`${lengthComputable} ${total}`);
     isGrowing &&= loaded >= last;
     last = loaded;
-    if (abort === 'progress' && type === 'progress') xhr.abort();
+    if (abort !== 'progress' || type !== 'progress') return;
+    seen.step('gives up');
+    xhr.abort();
   };
   for (const type of ['loadstart', 'progress', 'load', 'error', 'abort', 'timeout', 'loadend']) xhr.addEventListener(type, watch);
   const states = [];
@@ -301,6 +314,7 @@ async function image(combination, seen, places, url) {
   await inDocument(element, async () => {
     if (combination.abort === 'waiting') {
       await control(places, 'arrived', combination.key);
+      seen.step('gives up');
       element.removeAttribute('src');
       return;
     }
@@ -353,15 +367,19 @@ async function media(combination, seen, _places, url) {
   element.src = url;
   await inDocument(element, async () => {
     seen.tell('event', await known);
+    seen.step('knows what it is');
     seen.tell('error code', element.error?.code ?? 0);
     seen.tell('current', element.currentSrc);
     if (!element.error) {
       const tenths = (value) => Math.round(value * 10) / 10;
       seen.tell('duration', tenths(element.duration));
       if (element.readyState < 2) await next(element, ['loadeddata', 'error']);
+      const target = element.duration * 0.8;
+      seen.step('seeks');
       const over = next(element, ['seeked', 'error']);
-      element.currentTime = element.duration * 0.8;
+      element.currentTime = target;
       seen.tell('seeked', await over);
+      seen.step('is there');
       seen.tell('at', tenths(element.currentTime));
       if (combination.element === 'video') {
         await hasSize(element);
@@ -571,13 +589,15 @@ async function observeHere(combination, places) {
   const address = combination.isElsewhere ? places.other + url : isWindow ? url : places.site + url;
   let timer;
   const late = new Promise((resolve) => (timer = setTimeout(resolve, withinMs, 'hangs')));
+  seen.step('begins');
   const work = probes[combination.probe](combination, seen, places, address).catch(
     (error) => `failed: ${nameOf(error)}: ${error?.message}`,
   );
   const word = await Promise.race([work, late]);
   clearTimeout(timer);
   if (word) seen.tell('end', word);
-  return seen.values;
+  seen.step('is done');
+  return { ...seen.values, steps: seen.steps };
 }
 
 // Other contexts: each is made once, and asked by messages.

@@ -47,19 +47,21 @@ const observeDocument = () => ({
   type: document.contentType,
 });
 const warmAll = ({ list, width }) => globalThis.suite.each(list, width, globalThis.suite.warm).then(() => true);
-const lifeOfWorker = () =>
+const askWorker = (word) =>
   new Promise((resolve) => {
     const { controller } = navigator.serviceWorker ?? {};
     if (!controller) return resolve('none');
     const { port1, port2 } = new MessageChannel();
     port1.onmessage = ({ data }) => resolve(data);
-    controller.postMessage('life', [port2]);
+    controller.postMessage(word, [port2]);
   });
 
 /** One site with one visitor. */
 class Side {
   /** @type {Record<string, Record<string, string>>} by key */
   seen = {};
+  /** What happened, by key: who, what, when. @type {Record<string, [string, string, number][]>} */
+  steps = {};
 
   constructor(origin, isOurs) {
     this.origin = origin;
@@ -108,9 +110,24 @@ class Side {
       // A call counts as the visitor's own act for some seconds, and what frames ask for says so (Sec-Fetch-User).
       ...list.filter(isFrame).map((each) => [[each], 1]),
     ]) {
-      Object.assign(this.seen, await this.visitor.run(observeAll, { list: some, places: this.#places, width: most }));
+      const found = await this.visitor.run(observeAll, { list: some, places: this.#places, width: most });
+      for (const [key, { steps = [], ...seen }] of Object.entries(found)) {
+        this.seen[key] = seen;
+        this.#note(key, 'page', steps);
+      }
     }
     for (const combination of list.filter(isNavigation)) await this.#navigate(combination);
+    if (!this.isOurs) return;
+    // A worker that was stopped has forgotten what it was asked before that.
+    for (const [pathname, ...step] of await this.visitor.run(askWorker, 'steps')) {
+      const key = pathname.match(/^\/c\/([0-9a-f]+)\//)?.[1];
+      if (key) this.#note(key, 'worker', [step]);
+    }
+  }
+
+  #note(key, who, steps) {
+    this.steps[key] ??= [];
+    this.steps[key].push(...steps.map(([what, at]) => [who, what, at]));
   }
 
   /** What a whole tab shows: no page can ask for that. */
@@ -131,10 +148,10 @@ class Side {
   async measureStopped(list, stop) {
     for (const combination of list) {
       for (let turn = 0; turn < 3; ++turn) {
-        const life = this.isOurs ? await this.visitor.run(lifeOfWorker) : '';
+        const life = this.isOurs ? await this.visitor.run(askWorker, 'life') : '';
         if (this.isOurs) await stop(this.visitor);
         await this.measure([combination], 1);
-        if (!this.isOurs || (await this.visitor.run(lifeOfWorker)) !== life) break;
+        if (!this.isOurs || (await this.visitor.run(askWorker, 'life')) !== life) break;
         if (turn === 2) this.seen[combination.key].stopped = 'it was not';
       }
     }
@@ -144,7 +161,9 @@ class Side {
   async finish(list) {
     await until('the origin is idle', () => this.origin.isIdle, { withinMs: settleMs }).catch(() => {});
     for (const combination of list) {
-      Object.assign(this.seen[combination.key], observablesOf(this.origin.entries(combination.key), combination));
+      const entries = this.origin.entries(combination.key);
+      Object.assign(this.seen[combination.key], observablesOf(entries, combination));
+      for (const { steps } of entries) this.#note(combination.key, 'origin', steps);
     }
   }
 }
@@ -196,7 +215,7 @@ export async function runEngine(engine, combinations, say) {
     }
     await all((side) => side.finish(combinations));
     const [ours, control, again] = sides.map(({ seen }) => seen);
-    return { ours, control, again };
+    return { ours, control, again, steps: sides.map((side) => side.steps) };
   } finally {
     await Promise.allSettled(toClose.reverse().map((one) => one.close()));
     remove();
