@@ -49,8 +49,12 @@ export class Body {
     this.id = id;
     this.exchange = exchange;
     bodies.set(id, this);
-    // The page gave its request up. No browser that we know says so before the first byte; later, browsers cancel the stream.
-    exchange.event.request.signal.addEventListener('abort', () => tell(CANCEL, id));
+    // The page gave its request up, perhaps while it waited for the manifest, or for another plugin. No browser that we know says
+    // so before the first byte; later, browsers cancel the stream.
+    const { signal } = exchange.event.request;
+    const cancel = () => tell(CANCEL, id);
+    if (signal.aborted) cancel();
+    signal.addEventListener('abort', cancel);
   }
 
   /** Makes the response that the core fills. @param {Head} head */
@@ -80,9 +84,8 @@ export class Body {
   spill(/** @type {ReadableStream<Uint8Array>} */ chunks) {
     this.spilt = chunks.getReader();
     // Without a sink nothing that the core still says reaches the response.
-    const sink = this.sink;
+    if (this.sink) void this.#pour(this.sink);
     this.sink = undefined;
-    if (sink) void this.#pour(sink);
   }
 
   // Several reads may be open at once: a reader settles them in their order.

@@ -66,14 +66,13 @@ export class ManifestKeeper {
 
   /** Resolves when the manifest that the last worker stored is in use, if there is one. */
   load() {
-    this.#loading ??= (async () => {
+    return (this.#loading ??= (async () => {
       this.#storage.open().catch(() => {});
       const stored = await soon(Store.manifest(currentCache()));
       const fetched = stored ? this.#use(stored.text) : FETCH_FAILED;
       const lost = stored?.headers.get(LOST) ?? '';
       tell(MANIFEST_LOADED, lost.replaceAll(' ', '\n'), fetched, +(stored?.headers.get(FETCHED) ?? 0));
-    })();
-    return this.#loading;
+    })());
   }
 
   /** Stores it with what the core notes of it. @param {import('../build/border.js').Commands['KeepManifest']} notes */

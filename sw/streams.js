@@ -151,7 +151,7 @@ export class Stream {
             signal: this.#abort.signal,
           }));
       this.response = response;
-      if (this.#isClosed) return giveUp(response.body);
+      if (this.#isClosed) return this.#leave();
       tell(STREAM_HEAD, answerWords(response), this.#id, response.status);
     } catch {
       this.#end(own && request.signal.aborted ? 'cancelled' : BROKEN);
@@ -173,19 +173,13 @@ export class Stream {
     let piece = isWhole ? 0 : this.#how.begin;
     this.#reader = /** @type {any} */ (body).getReader();
     this.#pieces = piecesOf(/** @type {any} */ (this.#reader), piece, this.#resource, arrived, () => Boolean(this.#spilt));
-    for (;;) {
-      const { value: buffer } = await this.#pieces.next();
-      if (!buffer) break;
+    for (let buffer; (buffer = (await this.#pieces.next()).value); ) {
       this.#raw?.push(buffer);
       if (this.#spilt) return '';
       const left = bytes - piece * pieceBytes;
+      if (buffer.byteLength < Math.min(pieceBytes, Math.max(1, left))) break;
       // What goes on behind the last piece is another file.
-      if (left <= 0) {
-        this.#isLong = buffer.byteLength > 0;
-        if (this.#isLong) return 'wrong-length';
-        break;
-      }
-      if (buffer.byteLength < Math.min(pieceBytes, left)) break;
+      if ((this.#isLong = left <= 0)) return 'wrong-length';
       this.#cut = ++piece;
       // Of a whole answer the last piece waits for the end.
       if (isWhole && piece * pieceBytes >= bytes) last = buffer;
