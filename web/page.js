@@ -45,7 +45,7 @@ async function sweep() {
  * @property {boolean} orFetch the manifest may be the origin's
  * @property {RTCConfiguration | null} servers null: there are some that cannot be used, and no connection is made
  * @property {string} socket the coordinator's WebSocket
- * @property {unknown} [script] the engine's, where the site says it
+ * @property {unknown} [engine] its script, where the site says it
  * @property {{ sent: number, received: number }} counts payload bytes, by this page's engines before this one
  * @property {boolean} inPage the engine runs in the page
  * @property {string} [report] where the site's owner is told what this page counted
@@ -93,10 +93,10 @@ export class Page {
   #onJoined = (/** @type {Site | null} */ _) => {};
   /** Once it is known that there is a worker. @type {Promise<unknown> | null} */
   #informed = null;
-  #ended = new Promise((resolve) => this.#over.signal.addEventListener('abort', () => resolve(true)));
+  #ended = new Promise((resolve) => this.#over.signal.addEventListener('abort', resolve));
   /** It is known who has what, or cannot be known. */
   #onKnown = () => {};
-  #known = new Promise((resolve) => (this.#onKnown = () => resolve(undefined)));
+  #known = new Promise((/** @type {(value?: unknown) => void} */ resolve) => (this.#onKnown = resolve));
   /** The worker that controls the page has answered. @type {Promise<unknown> | undefined} */
   #heard;
   #onHeard = () => {};
@@ -239,7 +239,7 @@ export class Page {
 
   /** Resolves when the engine runs, or the page was stopped. Rejects where it cannot run. */
   async start() {
-    const { servers, socket, report, orFetch, script, inPage } = this.#options;
+    const { servers, socket, report, orFetch, engine: script, inPage } = this.#options;
     const ahead = await askedAhead(this.#options.idle);
     if (this.#isStopped) return;
     this.#isRefused = !servers;

@@ -3,7 +3,7 @@ import { badOptions, differences, engineOptions, isSameWorker, known } from './o
 import { Advice } from './advice.js';
 import { isControlled, isPossible, isRegistered, shown } from './registration.js';
 import { attempt, bothAllow, isUploadChange, storedUpload, storeUpload, uploadOf, usable } from './settings.js';
-import { CHANNEL, diagnosedResponses, uploadBytes, uploadRate, workerWait } from '../build/border.js';
+import { CHANNEL, diagnosedResponses, registrationWait, uploadBytes, uploadRate, workerWait } from '../build/border.js';
 import { within } from '../sw/within.js';
 
 // Two bundles in one page have no module in common, but they have the global object.
@@ -202,10 +202,10 @@ export class Shared {
    * @param {Registering} given
    */
   async control(given) {
-    const { worker } = given;
-    if (worker) {
-      this.#worker ??= { ...given, worker };
-      if (!isSameWorker(this.#worker, { ...given, worker })) this.#differ(['worker']);
+    if (given.worker) {
+      const asked = /** @type {import('./options.js').WithWorker} */ (given);
+      this.#worker ??= asked;
+      if (!isSameWorker(this.#worker, asked)) this.#differ(['worker']);
     }
     await shown();
     const isServed = await Promise.race([isControlled(this.#worker ?? given), this.#idling]).catch((error) => {
@@ -213,16 +213,17 @@ export class Shared {
       return null;
     });
     // Nobody would ask this page for anything: it holds no socket, no connection, no worker.
-    if (isServed === null && !this.#has('reply')) return this.#close('no-worker');
-    if (!isServed && isServed !== null && !this.#idle) {
+    if (isServed === null) {
+      if (!this.#has('reply')) return this.#close('no-worker');
+    } else if (!isServed && !this.#idle) {
       // One that is registered may yet come.
       const isNone = !(await isRegistered());
       if (isNone || isServed === false) {
-        this.#emit('error', { code: 'no-worker', ...(isNone && { message: 'none is registered for this page' }) }, true);
+        this.#tellOnce({ code: 'no-worker', message: isNone ? 'none is registered for this page' : undefined });
       }
     }
     // One before had no worker, and this one has.
-    if (isServed && !this.#page && this.#reason === 'no-worker') this.#open();
+    if (isServed && this.#reason === 'no-worker') this.#open();
     // Without an engine the worker serves the page from its store all the same, but that is nothing to wait for.
     await (isServed ? this.informed() : this.#opened);
   }
@@ -253,10 +254,15 @@ export class Shared {
 
   /** @param {typeof import('./page.js').Page} Page */
   #start(Page) {
-    const { cacheName, idle, report, servers, socket, engine: script } = engineOptions(this.#options);
-    const [form, orFetch, inPage] = [this.#form, this.#has('reply'), this.#inPage];
-    const site = this.#site;
-    const options = { cacheName, counts, form, idle, orFetch, report, servers, site, socket, script, inPage };
+    let changes = 0;
+    const options = {
+      ...engineOptions(this.#options),
+      counts,
+      form: this.#form,
+      orFetch: this.#has('reply'),
+      site: this.#site,
+      inPage: this.#inPage,
+    };
     const page = new Page(options, this.#allowed, {
       // What is said once, and of the site's own options or files, waits for whoever listens after start().
       report: (code, more) => this.#emit('error', { code, ...more }, /^no-|malformed-ma|refused/.test(code)),
@@ -265,7 +271,12 @@ export class Shared {
       disabled: this.#wait,
       failed: this.#fail,
       heard: this.#hear,
-      changed: this.#tellState,
+      // Who clears the site's storage (`Clear-Site-Data`, or the visitor) takes its worker from open pages. The site may register
+      // it again itself. One that clears its storage again and again is left alone for longer each time.
+      changed: () => {
+        this.#tellState();
+        setTimeout(this.#onOnline, registrationWait * ++changes);
+      },
       site: this.#meetSite,
       moved: (site) => {
         this.#meetSite(site);
@@ -436,7 +447,7 @@ export class Shared {
   // The network failed while a script was on its way, ours or the worker's.
   #onOnline = () => {
     if (this.#reason === 'engine-failed') this.#open();
-    if (this.#reason === 'no-worker' && this.#worker) this.control(this.#worker);
+    if (this.reason === 'no-worker' && !this.#page?.controlled && this.#worker) this.control(this.#worker);
   };
 
   // The visitor chose in another tab.
