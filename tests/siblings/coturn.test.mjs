@@ -3,15 +3,10 @@ import assert from 'node:assert/strict';
 import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import { turnCredentials } from '../../src/server/index.js';
-import { debianTool, freePort, listening, start } from '../server/debian.mjs';
-
-const realm = 'example.org';
-const secret = 'a secret that coturn shares with us';
+import { freePort } from '../server/debian.mjs';
+import { realm, secret, startCoturn } from './coturn.mjs';
 
 // STUN and TURN (RFC 8489, RFC 8656), as much of them as a client says to get a relayed address.
 const [ALLOCATE, ALLOCATED, REFUSED] = [0x0003, 0x0103, 0x0113];
@@ -74,19 +69,8 @@ async function allocate(port, { username, credential }) {
 }
 
 test('coturn relays for whoever has minted credentials, and for nobody else', { timeout: 240_000 }, async (t) => {
-  const libraries = ['core', 'extra', 'openssl', 'pthreads'].map((name) => `libevent-${name}-2.1-7`);
-  const others = ['libhiredis0.14', 'libmariadb3', 'libpq5', 'libsqlite3-0', 'libssl3'];
-  const tool = await debianTool('coturn', 'usr/bin/turnserver', [...libraries, ...others]);
-  if (!tool) return t.skip('there is no coturn, nor a Debian to fetch it from');
   const port = await freePort();
-  const folder = mkdtempSync(join(tmpdir(), 'peer-cdn-coturn-'));
-  t.after(() => rmSync(folder, { recursive: true, force: true }));
-  const files = ['--log-file', 'stdout', '--pidfile', join(folder, 'pid'), '--userdb', join(folder, 'db'), '--no-cli'];
-  const where = ['--listening-ip', '127.0.0.1', '--relay-ip', '127.0.0.1', '--listening-port', String(port)];
-  // As docs/coordinator.md says.
-  const trust = ['--use-auth-secret', '--static-auth-secret', secret, '--realm', realm];
-  const server = start(t, tool, ['-n', ...files, ...where, ...trust, '--no-tls', '--no-dtls']);
-  await Promise.race([listening(port), server.exited.then(() => assert.fail(server.output()))]);
+  if (!(await startCoturn(t, port))) return t.skip('there is no coturn, nor a Debian to fetch it from');
 
   const options = { urls: `turn:127.0.0.1:${port}` };
   const minted = turnCredentials(secret, { ...options, seconds: 600, visitor: 'ann' });
