@@ -22,19 +22,24 @@ for (const [net, bits] of /** @type {const} */ ([
   nobodys.addSubnet(net, bits, 'ipv6');
 }
 
+/** How IPv6 writes an IPv4 address: of a socket for both families (RFC 4291), and behind a translator (RFC 6052). */
+const [mapped, translated] = ['::ffff', '64:ff9b:'].map((prefix) => new RegExp(`^\\[${prefix}:([\\da-f]+):([\\da-f]+)\\]$`));
+
+/** @param {string} address @param {RegExp} form */
+function v4In(address, form) {
+  const url = `http://[${address}]`;
+  const [, ...halves] = (isIP(address) === 6 && URL.canParse(url) && form.exec(new URL(url).hostname)) || [];
+  if (halves.length === 0) return address;
+  const numbers = halves.map((half) => Number.parseInt(half, 16));
+  return numbers.flatMap((number) => [number >> 8, number & 255]).join('.');
+}
+
 /**
  * An IPv4 address as it is, though a socket for both families has it, in any form that a proxy writes: ::ffff:192.0.2.1,
  * ::ffff:c000:201.
  * @param {string} address
  */
-export function unmapped(address) {
-  const url = `http://[${address}]`;
-  if (!/^[0:]+ffff:/i.test(address) || !URL.canParse(url)) return address;
-  const [, ...halves] = /^\[::ffff:([\da-f]+):([\da-f]+)\]$/.exec(new URL(url).hostname) ?? [];
-  if (halves.length === 0) return address;
-  const numbers = halves.map((half) => Number.parseInt(half, 16));
-  return numbers.flatMap((number) => [number >> 8, number & 255]).join('.');
-}
+export const unmapped = (address) => v4In(address, mapped);
 
 /** Whether an address is this machine's own, or one of a private network. @param {string} address */
 export const isOfNobody = (address) => nobodys.check(address, isIP(address) === 4 ? 'ipv4' : 'ipv6');
@@ -52,12 +57,13 @@ function prefixOf(address) {
 /** The address that a text names. '' of what is no address. @param {string} text */
 function anyAddressIn(text) {
   const bare = text.trim().replace(/^"|"$/g, '');
-  // With a port: '192.0.2.1:80', '[2001:db8::1]:80'. Of a link it may have the interface too.
+  // With a port, which a proxy may hide: '192.0.2.1:80', '[2001:db8::1]:_b'. Of a link it may have the interface too.
   const host = bare
-    .replace(/^\[(.*)\](:\d+)?$/, '$1')
-    .replace(/^([\d.]+):\d+$/, '$1')
+    .replace(/^\[(.*)\](:(\d+|_[\w.-]+))?$/, '$1')
+    .replace(/^([\d.]+):(\d+|_[\w.-]+)$/, '$1')
     .replace(/%.*$/, '');
-  const address = unmapped(host);
+  // A server that speaks IPv6 only has all visitors with IPv4 behind a translator: they are not one network.
+  const address = v4In(unmapped(host), translated);
   return isIP(address) === 0 ? '' : address;
 }
 
