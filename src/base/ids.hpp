@@ -48,6 +48,14 @@ inline Mark mark_of(const Root& root) {
   return mark;
 }
 
+// The first 64 bits of a root: enough to say which ones are meant.
+using RootKey = std::uint64_t;
+inline RootKey key_of(const Root& root) {
+  RootKey key = 0;
+  std::memcpy(&key, root.bytes.data(), sizeof key);
+  return key;
+}
+
 // Exactly 64 lower-case hex digits, or nothing.
 std::optional<Digest> parse_digest(std::string_view hex);
 std::string to_hex(const Digest& digest);

@@ -487,6 +487,9 @@ static_assert(inbox_bytes > signal_bytes + 64);
 // What follows of them comes out in parts of not much more than this: a newcomer of alpha.1 may
 // have to be told 220 KB, and a thousand may come in one turn.
 inline constexpr std::size_t outbox_bytes = 1024 * kib;
+// Resources that a token may name: a URL with it is shorter than the 8 KB that proxies take.
+inline constexpr std::size_t token_roots = 200;
+static_assert(token_roots * 26 + 1 * kib <= 8 * kib, "each is 19 bytes of JSON, in base64url");
 inline constexpr std::size_t roots_per_message = 100;
 static_assert(2 * roots_per_message * (2 * Digest::bytes_size + 3) + 1 * kib <= signal_bytes,
               "a root is 67 bytes of JSON: two full lists and the rest of a message fit");
@@ -557,7 +560,7 @@ inline constexpr double messages_per_second = 50;
 static_assert(10 * pairs_per_page + roots_per_peer / roots_per_message <=
               static_cast<std::size_t>(messages_burst));
 // The coordinator matches an ask root by root. So each 25 roots count as another message.
-inline constexpr std::size_t asked_roots_per_token = 25;
+inline constexpr std::size_t asked_roots_per_message = 25;
 // A client that has not said hello by then never will.
 inline constexpr Duration hello_wait = 10s;
 // Changes of the directory in this time are told together.

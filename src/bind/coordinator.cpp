@@ -259,6 +259,16 @@ unsigned join(unsigned site_bytes, unsigned network, unsigned network_before, un
   return peer ? peer->value : 0;
 }
 
+void cover(unsigned peer, unsigned bytes) {
+  List<RootKey> covered;
+  for (unsigned at = 0; at + sizeof(RootKey) <= bytes; at += sizeof(RootKey)) {
+    RootKey key = 0;
+    std::memcpy(&key, inbox + at, sizeof key);
+    covered.push_back(key);
+  }
+  coordinator->handle_token(PeerId{peer}, std::move(covered));
+}
+
 void leave(unsigned peer, double now) {
   outbox.clear();
   coordinator->handle_disconnect(PeerId{peer}, instant_from_ms(now));

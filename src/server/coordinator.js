@@ -175,10 +175,18 @@ export class Coordinator {
     onWarning: (warning) => this.#warnings.tell(warning),
   };
 
-  /** A visitor came. @param {Socket} socket @param {string} origin @param {string | null} address */
-  accept(socket, origin, address) {
+  /**
+   * A visitor came. `covered`: what its token covers, as readToken() says; undefined: all.
+   * @param {Socket} socket
+   * @param {{ origin: string, address: string | null, covered?: Buffer }} visitor
+   */
+  accept(socket, { origin, address, covered }) {
     const place = this.#places.of(address);
-    const peer = this.#engine.enter((engine, now) => engine.join(origin, place, now));
+    const peer = this.#engine.enter((engine, now) => {
+      const joined = engine.join(origin, place, now);
+      if (covered) engine.cover(joined, covered);
+      return joined;
+    });
     // Whoever breaks WebSocket itself (a message that is too long, say) is gone at once: 'close' comes only when the
     // visitor has closed its side too, which it may never do.
     socket.on('error', () => {

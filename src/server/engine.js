@@ -112,6 +112,15 @@ export class Engine {
     return this.#core.join(bytes, network.today, network.before, label.today, label.before, now) >>> 0;
   }
 
+  /**
+   * What the token of a peer that just joined covers, as readToken() says. The inbox must be empty.
+   * @param {number} peer
+   * @param {Buffer} covered
+   */
+  cover(peer, covered) {
+    this.#core.cover(peer, covered.copy(this.#bytes, this.#inbox));
+  }
+
   /** @param {number} peer @param {number} now */
   leave(peer, now) {
     this.#core.leave(peer, now);

@@ -6,7 +6,7 @@ import { allowedOrigin, mayReport, refusalOf, refuse } from './admission.js';
 import * as limits from './limits.js';
 import { answerReport, readReport } from './reports.js';
 import { refuseSocket, socketOf } from './sockets.js';
-import { checkToken } from './tokens.js';
+import { readToken } from './tokens.js';
 import { Visitors } from './visitors.js';
 
 /** @typedef {import('./upgrades.js').Take} Take */
@@ -68,10 +68,10 @@ export class Gate {
       this.#refuseOrigin(request, socket, head);
       return;
     }
-    const token = this.#stateOfToken(request, origin);
-    if (token !== 'good') {
+    const { refused, covered } = this.#readToken(request, origin);
+    if (refused) {
       this.refused.tokensRefused++;
-      this.#warnings.tokenRefused(origin, token);
+      this.#warnings.tokenRefused(origin, refused);
       refuse(socket, '401 Unauthorized', "token-refused: the socket's URL takes ?token=, of this site and not too old");
       return;
     }
@@ -96,7 +96,7 @@ export class Gate {
     this.#shakeHands(request, socket, head, (webSocket) => {
       this.#visitors.enter(network);
       socket.once('close', () => this.#visitors.leave(network));
-      this.#coordinator.accept(socketOf(webSocket, socket), origin, address);
+      this.#coordinator.accept(socketOf(webSocket, socket), { origin, address, covered });
     });
   };
 
@@ -147,12 +147,16 @@ export class Gate {
     return addressOf(request, this.#hops, this.#isTold);
   }
 
-  /** @param {import('node:http').IncomingMessage} request @param {string} origin */
-  #stateOfToken(request, origin) {
+  /**
+   * @param {import('node:http').IncomingMessage} request
+   * @param {string} origin
+   * @returns {ReturnType<typeof readToken>}
+   */
+  #readToken(request, origin) {
     const { tokenKeys } = this.#options;
-    if (tokenKeys === undefined) return 'good';
+    if (tokenKeys === undefined) return {};
     const token = new URLSearchParams(String(request.url).split('?')[1]).get('token');
-    return token === null ? 'missing' : checkToken(tokenKeys, token, origin);
+    return token === null ? { refused: 'missing' } : readToken(tokenKeys, token, origin);
   }
 
   /**

@@ -11,6 +11,7 @@ export {
   pieceBytesMin,
   piecesPerResource,
   reportBytes,
+  tokenRoots,
 } from '../../build/border.js';
 
 /** A newcomer is told at most 20,000 marks, 220 KB. Who is 1 MiB behind does not read. */

@@ -60,6 +60,10 @@ export const kinds = {
     form: "a site, as 'https://example.org'",
     is: (value) => isText(value) && /^https?:\/\/[^*]+$/i.test(value) && URL.canParse(value),
   },
+  roots: {
+    form: 'a list of roots, 64 hex digits each as the manifest has them',
+    is: (value) => Array.isArray(value) && value.every((root) => isText(root) && /^[0-9a-f]{64}$/.test(root)),
+  },
   urls: { form: "URLs, as 'turn:turn.example.org'", is: (value) => [value].flat().every(isFilled) && value.length > 0 },
   worker: { form: "a file of the folder, as 'sw.js', or false", is: (value) => value === false || isFileName(value) },
 };
@@ -102,7 +106,7 @@ const { onWarning, onProgress, cache, digestsBase, ...pluginNames } = buildNames
 export { pluginNames };
 
 /** @type {Required<Record<keyof import('./tokens.js').TokenOptions, Kind>>} */
-export const tokenNames = { site: kinds.site, seconds: kinds.seconds };
+export const tokenNames = { site: kinds.site, seconds: kinds.seconds, resources: kinds.roots };
 
 /** @type {Required<Record<keyof import('./tokens.js').TurnOptions, Kind>>} */
 export const turnNames = { urls: kinds.urls, seconds: kinds.seconds, visitor: kinds.text };

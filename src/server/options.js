@@ -3,7 +3,7 @@ import { SOCKET_PATH } from '../../build/border.js';
 import { readOrigins } from './admission.js';
 import * as limits from './limits.js';
 import { attachNames, badOption as wrong, checkKinds, shown } from './names.js';
-import { checkToken } from './tokens.js';
+import { readToken } from './tokens.js';
 
 /**
  * @typedef {object} AttachOptions
@@ -55,7 +55,7 @@ export function readOptions(options) {
   if ((origins ?? undefined) !== undefined && !isList) {
     throw wrong(`origins takes a list of sites, as ['https://example.org'], not ${shown(origins)}`);
   }
-  if (tokenKeys !== undefined) checkToken(tokenKeys, '', '');
+  if (tokenKeys !== undefined) readToken(tokenKeys, '', '');
   // True is one.
   const hops = Number(options.trustProxy ?? 0);
   const socketsPerAddress = options.socketsPerAddress ?? limits.socketsPerAddress;

@@ -33,6 +33,22 @@ Result<PeerId> Coordinator::handle_connect(std::string_view site_name, Instant n
   return id;
 }
 
+void Coordinator::handle_token(PeerId id, List<RootKey> covered) {
+  std::sort(covered.begin(), covered.end());
+  if (Peer* const peer = find(id)) {
+    peer->covered = std::make_unique<const List<RootKey>>(std::move(covered));
+  }
+}
+
+bool Coordinator::covers(const Peer& peer, const Root& root) {
+  if (!peer.covered ||
+      std::binary_search(peer.covered->begin(), peer.covered->end(), key_of(root))) {
+    return true;
+  }
+  ++stats_.not_covered;
+  return false;
+}
+
 void Coordinator::handle_disconnect(PeerId id, Instant now) {
   if (const Peer* const peer = find(id)) keep_session(id, *peer, now);
   forget(id, now);
@@ -86,6 +102,7 @@ void Coordinator::handle(PeerId id, Peer& peer, const Have& have, Instant now) {
 }
 
 void Coordinator::add(PeerId id, Site& site, const Root& root, Instant now) {
+  if (!covers(*find(id), root)) return;
   if (site.directory.add(id, root) == Directory::Change::mark_came) {
     change(site, mark_of(root), true, now);
   }
@@ -187,7 +204,7 @@ bool Coordinator::spend(Peer& peer, const Message& message, Instant now) {
   peer.messages.refill(limits::messages_per_second, limits::messages_burst, now);
   double cost = 1;
   if (const auto* ask = get_if<Ask>(&message)) {
-    const std::size_t more = ask->roots.size() / limits::asked_roots_per_token;
+    const std::size_t more = ask->roots.size() / limits::asked_roots_per_message;
     cost += static_cast<double>(more);
   }
   if (holds_alternative<Want>(message)) cost = limits::want_cost;

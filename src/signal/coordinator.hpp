@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -61,6 +62,9 @@ class Coordinator {
   // it gets as that of another peer, even from a coordinator of before. too_many_peers, or
   // message_too_long: close the socket without a word.
   Result<PeerId> handle_connect(std::string_view site, Instant now, const Place& place = {});
+  // Before its first message: the page's token covers these resources only. It is introduced for no
+  // others, neither as who has them nor as who wants them.
+  void handle_token(PeerId peer, List<RootKey> covered);
   void handle_disconnect(PeerId peer, Instant now);
   void handle_message(PeerId peer, const Message& message, Instant now);
   void handle_signal(PeerId peer, Relayed signal, Instant now);
@@ -90,6 +94,7 @@ class Coordinator {
     std::uint64_t introductions = 0;
     std::uint64_t relayed = 0;
     std::uint64_t not_introduced = 0;  // signals and declines to peers never introduced: ignored
+    std::uint64_t not_covered = 0;  // roots, asked for or announced, that a token does not cover
     std::uint64_t refused = 0;
     std::uint32_t siblings = 0;
     std::uint64_t frames_refused = 0;  // that came over the bus and are of no use
@@ -157,6 +162,7 @@ class Coordinator {
     Audience* audience = nullptr;  // null until hello
     std::uint32_t position = 0;    // in it
     Place place;
+    std::unique_ptr<const List<RootKey>> covered;  // in order; null: all
     Bucket messages{limits::messages_burst};
     Bucket asked_introductions{limits::introductions_burst};
     Bucket adds{limits::adds_burst};  // of the roots that it has
@@ -198,6 +204,7 @@ class Coordinator {
 
   Peer* find(PeerId id);
   Site* site_of(const std::string& name);
+  bool covers(const Peer& peer, const Root& root);
   static bool spend(Peer& peer, Instant now);
   static bool spend(Peer& peer, const Message& message, Instant now);
   void refuse(PeerId id, Error error, Instant now);

@@ -33,10 +33,11 @@ void Coordinator::handle(PeerId id, Peer& asker, const Ask& ask, Instant now) {
   PeerId offered;
   bool is_news = ask.roots.empty();  // something that the asker can use before an offer comes
   for (const Root& root : ask.roots) {
-    const std::size_t known = known_holders(asker, root);
+    const bool is_covered = covers(asker, root);
+    const std::size_t known = is_covered ? known_holders(asker, root) : 0;
     std::vector<PeerId> found;
     PeerId* const takes_offer = !ask.offer.empty() && asker.lean ? &offered : nullptr;
-    if (known < limits::introductions_per_root) {
+    if (known < limits::introductions_per_root && is_covered) {
       const std::size_t more =
           std::min(limits::introductions_per_ask, limits::introductions_per_root - known);
       found = introduce(id, {root}, more, now, takes_offer);
@@ -44,7 +45,7 @@ void Coordinator::handle(PeerId id, Peer& asker, const Ask& ask, Instant now) {
     const std::size_t count = known + found.size();
     if (offered.value != 0) std::erase(found, offered);
     // Ours are introduced at once, and siblings are asked for the rest.
-    const bool is_enough = count >= limits::introductions_per_ask ||
+    const bool is_enough = !is_covered || count >= limits::introductions_per_ask ||
                            siblings_.holders(asker.site->name, mark_of(root)).empty();
     if (is_enough && (count == 0 || known > 0)) is_news = true;
     Answer& to = is_enough ? answer : waiting;

@@ -284,6 +284,41 @@ TEST_CASE("a signal that is not read has the rules of every message") {
   CHECK(t.closed[bob.value] == Error::rate_limited);
 }
 
+TEST_CASE("a peer is introduced only for what its token covers") {
+  Table t;
+  const auto covered = [&](char browser, List<Root> roots) {
+    const PeerId peer = t.connect();
+    List<RootKey> keys;
+    for (const Root& root : roots) keys.push_back(key_of(root));
+    t.coordinator.handle_token(peer, std::move(keys));
+    t.say(peer, Hello{version, std::string(32, browser)});
+    return peer;
+  };
+  const PeerId ann = covered('a', {root_of(2), root_of(1)});
+  t.say(ann, Have{{root_of(1), root_of(2), root_of(3)}, {}});
+  const PeerId bob = covered('b', {root_of(3), root_of(2)});
+  CHECK(t.asked(bob, 1) == 0);
+  CHECK(t.asked(bob, 2) == 1);
+  CHECK(t.asked(bob, 1) == 0);  // the two know each other now
+  CHECK(t.asked(bob, 3) == 0);
+  CHECK(t.coordinator.stats().not_covered == 3);
+  SUBCASE("also when it comes back and goes on with what it had announced") {
+    t.leave(ann);
+    const PeerId again = covered('z', {root_of(9)});
+    REQUIRE(again != ann);
+    const PeerId cat = t.connect();
+    t.coordinator.handle_token(cat, {key_of(root_of(1))});
+    t.say(cat, Hello{version, std::string(32, 'a'), ann, {}, false,
+                     summand_of(root_of(1)) + summand_of(root_of(2))});
+    CHECK(t.asked(bob, 2) == 0);
+    CHECK(t.asked(t.join('d'), 1) == 1);
+  }
+  SUBCASE("no file at all, if it covers none") {
+    const PeerId eve = covered('e', {});
+    CHECK(t.asked(eve, 2) == 0);
+  }
+}
+
 TEST_CASE("nobody has it is an answer") {
   Table t;
   const PeerId ann = t.holder('a', {root_of(1)});

@@ -5,21 +5,28 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { mintToken, turnCredentials } from '../../src/server/index.js';
 import { readSettings } from '../../src/server/settings.js';
-import { checkToken } from '../../src/server/tokens.js';
+import { readToken } from '../../src/server/tokens.js';
 import { coordinatorFor, Visitor } from './visitor.mjs';
 
 const key = 'a key of the site';
 const site = 'https://a.example';
+/** @param {Parameters<typeof readToken>} given */
+const checked = (...given) => readToken(...given).refused ?? 'good';
+/** What any signer may sign. */
+const signed = (claims) => {
+  const body = `a.${Buffer.from(claims).toString('base64url')}`;
+  return `${body}.${createHmac('sha256', key).update(body).digest('base64url')}`;
+};
 
 test('a token is good for its site and its time, by any of the keys', (t) => {
   t.mock.timers.enable({ apis: ['Date'], now: 1e12 });
   const token = mintToken(key, { site, seconds: 60 });
-  assert.equal(checkToken(key, token, site), 'good');
-  assert.equal(checkToken(['a newer key of it', key], token, site), 'good');
-  assert.equal(checkToken(key, token, 'https://b.example'), 'of-another-site');
-  assert.equal(checkToken('another key of it', token, site), 'forged');
+  assert.equal(checked(key, token, site), 'good');
+  assert.equal(checked(['a newer key of it', key], token, site), 'good');
+  assert.equal(checked(key, token, 'https://b.example'), 'of-another-site');
+  assert.equal(checked('another key of it', token, site), 'forged');
   t.mock.timers.tick(60_000);
-  assert.equal(checkToken(key, token, site), 'expired');
+  assert.equal(checked(key, token, site), 'expired');
 });
 
 test("the guide's way to make a token fits the coordinator that has the same variable, with several keys too", () => {
@@ -28,7 +35,7 @@ test("the guide's way to make a token fits the coordinator that has the same var
   for (const list of ['a-key-of-the-site', 'a-newer-key-of-it,a-key-of-the-site']) {
     const variables = { PEER_CDN_TOKEN_KEYS: list };
     const token = mintToken(new Function('process', `return ${keys}`)({ env: variables }), { site });
-    assert.equal(checkToken(readSettings({}, true, variables).tokenKeys, token, site), 'good', list);
+    assert.equal(checked(readSettings({}, true, variables).tokenKeys, token, site), 'good', list);
   }
   assert.throws(() => mintToken(new Function('process', `return ${keys}`)({ env: {} }), { site }), { code: 'bad-token-keys' });
 });
@@ -53,7 +60,7 @@ test('a token that another language has written by the guide is good', () => {
     bytes.toString('base64').replaceAll('+', '-').replaceAll('/', '_').replace(/=+$/, '');
   const expires = Math.floor(Date.now() / 1000) + 60;
   const body = `a.${encoded(Buffer.from(`{"expires": ${expires}, "site": "${site}"}\n`))}`;
-  assert.equal(checkToken(key, `${body}.${encoded(createHmac('sha256', key).update(body).digest())}`, site), 'good');
+  assert.equal(checked(key, `${body}.${encoded(createHmac('sha256', key).update(body).digest())}`, site), 'good');
 });
 
 test('what names no site makes no token, and what names no server no credentials', () => {
@@ -88,16 +95,12 @@ test('an option that is undefined or null is as if nobody had said it', (t) => {
 });
 
 test('a token whose time is no number is expired', () => {
-  const body = `a.${Buffer.from(JSON.stringify({ site, expires: '17959990013600' })).toString('base64url')}`;
-  const token = `${body}.${createHmac('sha256', key).update(body).digest('base64url')}`;
-  assert.equal(checkToken(key, token, site), 'expired');
+  assert.equal(checked(key, signed(JSON.stringify({ site, expires: '17959990013600' })), site), 'expired');
 });
 
 test('a token of a signer that signs no claims is forged, and nothing throws', () => {
-  for (const signed of ['', 'no json', '{', 'null', '5', '"https://a.example"']) {
-    const body = `a.${Buffer.from(signed).toString('base64url')}`;
-    const token = `${body}.${createHmac('sha256', key).update(body).digest('base64url')}`;
-    assert.match(checkToken(key, token, site), /^(forged|of-another-site)$/, signed);
+  for (const claims of ['', 'no json', '{', 'null', '5', '"https://a.example"']) {
+    assert.match(checked(key, signed(claims), site), /^(forged|of-another-site)$/, claims);
   }
 });
 
@@ -119,8 +122,63 @@ test('what is no token of ours is forged, whatever it is', () => {
     `${form}.${claims}.${signature}A`,
     `${token} `,
   ]) {
-    assert.equal(checkToken(key, bad, site), 'forged', bad);
+    assert.equal(checked(key, bad, site), 'forged', bad);
   }
+});
+
+const roots = ['ab', 'cd'].map((pair) => pair.repeat(32));
+const beginning = (root) => root.slice(0, 16);
+
+test('a token covers the files that it names, and all of the site if it names none', () => {
+  assert.equal(readToken(key, mintToken(key, { site }), site).covered, undefined);
+  const { covered } = readToken(key, mintToken(key, { site, resources: roots }), site);
+  assert.equal(covered.toString('hex'), roots.map(beginning).join(''));
+  assert.equal(readToken(key, mintToken(key, { site, resources: [] }), site).covered.length, 0);
+});
+
+for (const resources of ['ab'.repeat(32), ['ab'], ['AB'.repeat(32)], [5], [null], {}, Array(201).fill(roots[0])]) {
+  test(`no token is made for the files ${JSON.stringify(resources).slice(0, 40)}`, () =>
+    assert.throws(() => mintToken(key, { site, resources }), { code: 'bad-option' }));
+}
+
+test('of files that another signer names, 16 digits or more of each root are enough, and anything else is told', () => {
+  const of = (resources) => signed(JSON.stringify({ site, expires: 9e9, resources }));
+  assert.deepEqual(
+    readToken(key, of([roots[0], beginning(roots[1])]), site).covered,
+    Buffer.from('ab'.repeat(8) + 'cd'.repeat(8), 'hex'),
+  );
+  for (const bad of [
+    null,
+    'ab'.repeat(8),
+    {},
+    [5],
+    ['ab'.repeat(7)],
+    ['AB'.repeat(8)],
+    ['ab'.repeat(33)],
+    Array(201).fill(roots[0]),
+  ]) {
+    assert.equal(checked(key, of(bad), site), 'of-no-resources', JSON.stringify(bad).slice(0, 40));
+  }
+});
+
+test('a page is introduced only for what its token covers, as who has it and as who wants it', async (t) => {
+  const { coordinator, url } = await coordinatorFor(t, { origins: [site], tokenKeys: [key] });
+  const enter = async (browser, resources) => {
+    const visitor = new Visitor(`${url}?token=${mintToken(key, { site, resources })}`, { origin: site, browser });
+    await visitor.next('welcome');
+    return visitor;
+  };
+  const ask = async (visitor) => {
+    visitor.say({ type: 'ask', roots });
+    return (await visitor.next('answer')).peers;
+  };
+  const ann = await enter('ann', [roots[0]]);
+  ann.say({ type: 'have', add: roots });
+  assert.deepEqual(await ask(ann), [0, 0]);
+  assert.deepEqual(await ask(await enter('bob')), [1, 0]); // ann has both, and is covered for one
+  assert.deepEqual(await ask(await enter('cat', [roots[1]])), [0, 0]); // nobody can be offered for it
+  const { introductions, notCovered } = coordinator.stats();
+  assert.deepEqual({ introductions, notCovered }, { introductions: 1, notCovered: 3 });
 });
 
 test('keys that are too short are refused when the server starts', async (t) => {
@@ -154,6 +212,7 @@ test('an operator is told what is wrong with a token', async (t) => {
     [`?token=${mintToken(key, { site })}x`, site, /another key/],
     [`?token=${mintToken(key, { site })}`, sites[1], /for another site/],
     [`?token=${mintToken(key, { site, seconds: -1 })}`, site, /too old: .*clock/],
+    [`?token=${signed(JSON.stringify({ site, expires: 9e9, resources: 'all' }))}`, site, /no list of at most 200 roots/],
   ];
   for (const [i, [query, origin, message]] of refusals.entries()) {
     performance.now = () => now.call(performance) + i * 60_000;
