@@ -287,14 +287,13 @@ export const documented = [
   },
   {
     kind: 'given up in the middle',
-    limit: 'What a page gives up in the middle of a body goes on at the origin in Firefox, and if it is aborted in WebKit.',
+    limit: 'What a page gives up in the middle of a body goes on at the origin in Firefox.',
     applies: (difference) =>
+      difference.engine === 'firefox' &&
       difference.of.file.kind.endsWith('held in the middle') &&
       isOf(difference, 'client') &&
       // Without any worker too, Firefox gives up at the origin what was cancelled, or does not, by chance.
-      (difference.engine === 'firefox'
-        ? isAnswered(difference) || difference.of.read === 'cancel'
-        : difference.engine === 'webkit' && isAnswered(difference) && difference.of.read !== 'cancel' && isStaying(difference)),
+      (isAnswered(difference) || difference.of.read === 'cancel'),
   },
   {
     kind: 'piece by piece',
