@@ -915,7 +915,7 @@ TEST_CASE("the store is listed for the first listed request, and again if it cou
   CHECK(host.engine.handle_store_done({1}, Host::root_of('a'), {0, 1}, StoreOutcome::failed) ==
         Error::storage_full);
   host.open("/a");
-  CHECK(host.said() == "list store");
+  CHECK(host.said() == "list store; open s3 of b3 for 0-1 whole");
 }
 
 TEST_CASE("while the store is listed the record of a file that is one run says that it is held") {
