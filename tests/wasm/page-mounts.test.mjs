@@ -8,6 +8,7 @@ import {
   firstSocketWait,
   manifestVersion,
   pieceBytesMin,
+  registrationWait,
   SOCKET_PATH,
   workerWait,
 } from '../../build/border.js';
@@ -726,6 +727,30 @@ test('an instance that is closed beside another one is told so, and diagnoses it
   assert.deepEqual([active, missing], [false, ['cancelled']]);
   const other = await two.diagnose();
   assert.deepEqual([other.active, other.missing], [true, []]);
+});
+
+test('a worker that is cleared away is registered again, and later each time', async (t) => {
+  const close = closing(t);
+  const container = new FakeContainer('controlling');
+  fakeWorkerChannel(t, { ...SITE });
+  const plugin = close(await start({ worker: '/sw.js' }));
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  for (const changes of [1, 3]) {
+    const before = container.registered.length;
+    container.controller = null;
+    container.dispatchEvent(new Event('controllerchange'));
+    assert.equal(plugin.reason, 'no-worker');
+    t.mock.timers.tick(changes * registrationWait - 1);
+    assert.equal(container.registered.length, before);
+    t.mock.timers.tick(1);
+    await turn();
+    assert.equal(container.registered.length, before + 1);
+    container.control();
+    assert.equal(plugin.active, true);
+    // What waited for this one finds the page served.
+    t.mock.timers.tick(2 * registrationWait);
+    assert.equal(container.registered.length, before + 1);
+  }
 });
 
 test('a worker that fails, and one that leaves the page alone, are not waited for', async (t) => {
