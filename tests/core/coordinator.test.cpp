@@ -308,7 +308,11 @@ TEST_CASE("a peer is introduced only for what its token covers") {
     REQUIRE(again != ann);
     const PeerId cat = t.connect();
     t.coordinator.handle_token(cat, {key_of(root_of(1))});
-    t.say(cat, Hello{version, std::string(32, 'a'), ann, {}, false,
+    t.say(cat, Hello{version,
+                     std::string(32, 'a'),
+                     ann,
+                     {},
+                     false,
                      summand_of(root_of(1)) + summand_of(root_of(2))});
     CHECK(t.asked(bob, 2) == 0);
     CHECK(t.asked(t.join('d'), 1) == 1);
