@@ -9,7 +9,7 @@ const tokens = {
   missing: "its socket's URL has no ?token=",
   forged: 'its token was made with another key, or is not whole',
   'of-another-site': 'its token is for another site',
-  'of-no-resources': `its resources are no list of at most ${limits.tokenRoots} roots, of which a token has 16 hex digits or more`,
+  'of-no-resources': `its resources are no list of at most ${limits.tokenRoots} roots, each by 16 hex digits or more`,
   expired: 'its token is too old: give mintToken() more seconds, or set the clock of the machine that makes tokens',
 };
 

@@ -1,4 +1,4 @@
-// All that a site has in the browser is cleared while its pages are open: by itself (Clear-Site-Data, as a logout sends it), or by
+// All that a site has in the browser is cleared while its pages are open: by itself (Clear-Site-Data, as at a logout), or by
 // the visitor.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -28,7 +28,7 @@ import { kinds, mainOf } from './origin.mjs';
  * @property {boolean} [isShort] part of the short form too
  */
 
-/** Each makes its combination, which has files of its own each time that it is asked for. @type {((turn: number) => Combination)[]} */
+/** Each makes its combination, with files of its own each time that it is asked for. @type {((turn: number) => Combination)[]} */
 const makers = [];
 const names = new Set();
 
