@@ -291,7 +291,19 @@ async function integrationStep() {
 // at a time: browsers take all of two cores, and more of them only wait for each other.
 const waiting = ['long', 'firefox', 'deployment', 'mounts', 'pairs', 'frozen'];
 /** Those that go through several browsers, and the engine in a worker and in the page (tests/e2e/harness/scene.mjs). */
-const manyEngines = ['deleted', 'diagnosis', 'engine', 'fidelity', 'frozen', 'history', 'late', 'sites', 'truth'];
+const manyEngines = [
+  'cleared',
+  'deleted',
+  'diagnosis',
+  'engine',
+  'fidelity',
+  'frozen',
+  'history',
+  'hostile',
+  'late',
+  'sites',
+  'truth',
+];
 
 /** The same again and again, for leaks and rare turns. */
 const often = ['hammer', 'memory'];
