@@ -125,7 +125,12 @@ const cases = [
       ServiceWorkerContainer.prototype.register = () => Promise.reject(new DOMException('no', 'SecurityError'));
     },
   },
-  { name: 'BroadcastChannel is removed', ready: 'settled', init: () => delete globalThis.BroadcastChannel },
+  {
+    name: 'BroadcastChannel is removed',
+    ready: 'settled',
+    init: () => delete globalThis.BroadcastChannel,
+    spare: cutWindow,
+  },
   {
     name: 'BroadcastChannel is denied, as storage may be',
     ready: 'settled',
@@ -137,6 +142,7 @@ const cases = [
         }
       };
     },
+    spare: cutWindow,
   },
   {
     name: 'locks are denied, as storage may be',
