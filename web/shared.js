@@ -232,7 +232,7 @@ export class Shared {
   #listen(method) {
     here[method]?.('pagehide', this.#onHide);
     here[method]?.('pageshow', this.#onShow);
-    here[method]?.('online', this.#onOnline);
+    here[method]?.('online', this.#tryAgain);
     here[method]?.('storage', this.#onStorage);
   }
 
@@ -275,7 +275,7 @@ export class Shared {
       // it again itself. One that clears its storage again and again is left alone for longer each time.
       changed: () => {
         this.#tellState();
-        setTimeout(this.#onOnline, registrationWait * ++changes);
+        setTimeout(this.#tryAgain, registrationWait * ++changes);
       },
       site: this.#meetSite,
       moved: (site) => {
@@ -444,8 +444,8 @@ export class Shared {
     if (/** @type {PageTransitionEvent} */ (event).persisted && this.#reason === 'cancelled') this.#open();
   };
 
-  // The network failed while a script was on its way, ours or the worker's.
-  #onOnline = () => {
+  // The network failed while a script was on its way, ours or the worker's; or the worker was cleared away.
+  #tryAgain = () => {
     if (this.#reason === 'engine-failed') this.#open();
     if (this.reason === 'no-worker' && !this.#page?.controlled && this.#worker) this.control(this.#worker);
   };
