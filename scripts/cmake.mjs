@@ -13,10 +13,11 @@ async function cmake(args, onLine) {
   if (lines.some((line) => /\bwarning:/.test(line))) say(lines.join('\n').trim());
 }
 
-// A build folder belongs to one em++ and one text of its preset. CMake notices neither when they change.
+// A build folder belongs to one checkout (CMake builds the first one in a copy's folder, without a word), one em++ and one text
+// of its preset. CMake notices none of them when they change.
 async function configureWasm(folder) {
   const { output } = await run('em++', ['--version']);
-  const key = [which('em++'), output.split('\n')[0], readFileSync(join(root, 'CMakePresets.json'), 'utf8')].join('\n');
+  const key = [root, which('em++'), output.split('\n')[0], readFileSync(join(root, 'CMakePresets.json'), 'utf8')].join('\n');
   const stamp = join(folder, 'configured.txt');
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === key) return;
   rmSync(folder, { recursive: true, force: true });
