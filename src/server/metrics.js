@@ -8,6 +8,7 @@
  * @property {number} relayed descriptions and candidates relayed
  * @property {number} notIntroduced messages to somebody never introduced, ignored
  * @property {number} notCovered files, asked for or announced, that a page's token does not cover
+ * @property {number} passedOver files announced too fast, or more than there is room for: others do not find them at that page
  * @property {number} refused sockets of visitors told off and closed, or for which there was no room
  * @property {number} siblings other coordinators that are reached over Redis
  * @property {number} framesRefused what came over Redis and cannot be used
@@ -44,6 +45,7 @@ const described = {
   relayed: ['relayed_total', 'Signals relayed', 'counter'],
   notIntroduced: ['not_introduced_total', 'Signals to somebody never introduced, ignored', 'counter'],
   notCovered: ['not_covered_total', "Files, asked for or announced, that a page's token does not cover", 'counter'],
+  passedOver: ['passed_over_total', 'Files announced too fast, or more than there is room for', 'counter'],
   refused: ['refused_total', 'Sockets of visitors told off and closed, or for which there was no room', 'counter'],
   originsRefused: ['origins_refused_total', 'Handshakes refused because of their Origin', 'counter'],
   tokensRefused: ['tokens_refused_total', 'Handshakes refused because of their token', 'counter'],

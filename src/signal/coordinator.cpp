@@ -97,15 +97,19 @@ void Coordinator::handle(PeerId id, Peer& peer, const Have& have, Instant now) {
   // it here. The tiles of a map are no fault of the page, which would lose its socket.
   peer.adds.refill(limits::adds_per_second, limits::adds_burst, now);
   for (const Root& root : have.add) {
-    if (peer.adds.spend(1)) add(id, site, root, now);
+    if (peer.adds.spend(1)) {
+      add(id, site, root, now);
+    } else {
+      ++stats_.passed_over;
+    }
   }
 }
 
 void Coordinator::add(PeerId id, Site& site, const Root& root, Instant now) {
   if (!covers(*find(id), root)) return;
-  if (site.directory.add(id, root) == Directory::Change::mark_came) {
-    change(site, mark_of(root), true, now);
-  }
+  const Directory::Change changed = site.directory.add(id, root);
+  if (changed == Directory::Change::mark_came) change(site, mark_of(root), true, now);
+  if (changed == Directory::Change::no_room) ++stats_.passed_over;
 }
 
 void Coordinator::tell(PeerId id, Message message) {

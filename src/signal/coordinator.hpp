@@ -95,6 +95,7 @@ class Coordinator {
     std::uint64_t relayed = 0;
     std::uint64_t not_introduced = 0;  // signals and declines to peers never introduced: ignored
     std::uint64_t not_covered = 0;     // roots, asked for or announced, that a token does not cover
+    std::uint64_t passed_over = 0;     // roots announced too fast, or beyond the directory's room
     std::uint64_t refused = 0;
     std::uint32_t siblings = 0;
     std::uint64_t frames_refused = 0;  // that came over the bus and are of no use

@@ -65,16 +65,17 @@ void Places::resize(std::size_t slots) {
 // --- Directory -----------------------------------------------------------------------------------
 
 Directory::Change Directory::add(PeerId peer, const Root& root) {
-  if (holdings_count_ >= limits::holdings_per_site) return Change::nothing;
   const auto known = numbers_.find(root);
-  if (known == numbers_.end() && numbers_.size() >= limits::roots_per_site) return Change::nothing;
-  Places& places = places_[peer];
-  if (places.size() >= limits::roots_per_peer) return Change::nothing;
   const bool first = known == numbers_.end();
+  Places& places = places_[peer];
+  if (!first && places.find(known->second)) return Change::nothing;
+  if (holdings_count_ >= limits::holdings_per_site || places.size() >= limits::roots_per_peer ||
+      (first && numbers_.size() >= limits::roots_per_site)) {
+    return Change::no_room;
+  }
   std::uint32_t number = 0;
   if (!first) {
     number = known->second;
-    if (places.find(number)) return Change::nothing;
   } else if (unused_.empty()) {
     number = static_cast<std::uint32_t>(held_.size());
     held_.emplace_back();

@@ -47,11 +47,11 @@ class Places {
 
 class Directory {
  public:
-  // How a change changed the marks that the site's members are told.
-  enum class Change : std::uint8_t { nothing, mark_came, mark_went };
+  // How a change changed the marks that the site's members are told. No room: a bound is reached
+  // (limits::roots_per_peer, roots_per_site, holdings_per_site), so this peer is not named for
+  // this root.
+  enum class Change : std::uint8_t { nothing, mark_came, mark_went, no_room };
 
-  // If a bound is reached (limits::roots_per_peer, roots_per_site, holdings_per_site) nothing
-  // changes, and this peer is not named for this root.
   Change add(PeerId peer, const Root& root);
   Change remove(PeerId peer, const Root& root);
   // Takes out every root of the peer, and appends the marks that went.

@@ -622,6 +622,7 @@ TEST_CASE("a page whose files come and go for minutes stays, and others hear of 
   const auto most = static_cast<std::size_t>(limits::adds_burst + 320 * limits::adds_per_second);
   CHECK(came > most / 2);
   CHECK(std::max(came, went) <= most);
+  CHECK(t.coordinator.stats().passed_over >= tile - most);
   // What was passed over is not held against it: later ones are taken, and what went is gone.
   t.say(ann, Have{{root_of(tile)}, {}});
   CHECK(t.asked(bob, tile) == 1);

@@ -59,7 +59,8 @@ TEST_CASE("a peer that leaves takes all of its roots and nothing else") {
 TEST_CASE("beyond its bounds a directory lists nothing more") {
   Directory directory;
   for (std::uint32_t i = 0; i < limits::roots_per_peer; ++i) directory.add(PeerId{1}, root_of(i));
-  CHECK(directory.add(PeerId{1}, root_of(1000000)) == Change::nothing);
+  CHECK(directory.add(PeerId{1}, root_of(1000000)) == Change::no_room);
+  CHECK(directory.add(PeerId{1}, root_of(0)) == Change::nothing);  // as it was
   CHECK_FALSE(directory.holds(PeerId{1}, root_of(1000000)));
   for (std::uint32_t i = 0; i < limits::roots_per_site; ++i) {
     directory.add(PeerId{2 + i % 12}, root_of(2000000 + i));
