@@ -3,7 +3,7 @@
 namespace peer_cdn {
 namespace {
 
-constexpr char digits[] = "0123456789abcdef";
+constexpr char hex_digits[] = "0123456789abcdef";
 
 int nibble(char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -33,8 +33,8 @@ std::string to_hex(const Digest& digest) {
 
 void append_hex(Text& text, const Digest& digest) {
   for (const std::uint8_t byte : digest.bytes) {
-    text.push_back(digits[byte >> 4]);
-    text.push_back(digits[byte & 15]);
+    text.push_back(hex_digits[byte >> 4]);
+    text.push_back(hex_digits[byte & 15]);
   }
 }
 
