@@ -166,9 +166,10 @@ export class Head {
   /**
    * Ends everything. What is verified is still written, unless the browser drops it.
    * @param {ErrorCode} code
+   * @param {boolean} [_isKept] whoever calls from another thread ends that
    * @returns {Promise<unknown>} resolves when it is written
    */
-  stop(code) {
+  stop(code, _isKept) {
     if (!this.#isStopped) {
       this.#isStopped = true;
       this.#core.stop();

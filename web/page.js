@@ -225,11 +225,15 @@ export class Page {
     navigator.sendBeacon(url, this.#report);
   }
 
-  /** Ends everything. @param {ErrorCode} code */
-  stop(code = 'cancelled') {
+  /**
+   * Ends everything.
+   * @param {ErrorCode} [code]
+   * @param {boolean} [isKept] the page enters the back/forward cache
+   */
+  stop(code = 'cancelled', isKept) {
     if (this.#isStopped) return;
     this.#over.abort();
-    this.#call('stop', [code]);
+    this.#call('stop', [code, isKept]);
     this.#running = null;
     this.#connections?.closeAll();
     this.#bridge.close();

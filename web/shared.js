@@ -292,8 +292,8 @@ export class Shared {
     return page.start().then(this.#tellState);
   }
 
-  /** @param {ErrorCode} reason */
-  #close(reason) {
+  /** @param {ErrorCode} reason @param {boolean} [isKept] as Page.stop() says */
+  #close(reason, isKept) {
     const page = this.#page;
     this.#page = null;
     this.#opened = Promise.resolve();
@@ -301,7 +301,7 @@ export class Shared {
     this.#waiting?.close();
     this.#waiting = null;
     const peers = page?.stats.peers;
-    page?.stop(reason);
+    page?.stop(reason, isKept);
     if (page) counts = { sent: page.stats.sent, received: page.stats.received };
     if (peers) this.#emit('peers', { count: 0 });
     this.#tellState();
@@ -430,12 +430,12 @@ export class Shared {
   }
 
   // A page in the back/forward cache runs nothing, and its peers should not wait for it.
-  #onHide = () => {
+  #onHide = (/** @type {Event} */ event) => {
     try {
       this.#page?.tellOwner();
     } finally {
       // What is closed for another reason is not opened when the page is back.
-      if (this.#reason !== 'no-worker') this.#close('cancelled');
+      if (this.#reason !== 'no-worker') this.#close('cancelled', /** @type {PageTransitionEvent} */ (event).persisted);
     }
   };
 

@@ -54,6 +54,8 @@ function inWorker(url, hand, options) {
           // What is still under way from it is for nobody: a connection that it wanted would never be closed.
           if (call === 'stop') worker.onmessage = null;
           worker.postMessage([call, values], transfer);
+          // The browser freezes it, perhaps before it has heard that and let go of its locks and its socket.
+          if (call === 'stop' && values[1]) worker.terminate();
         },
         head: null,
       });

@@ -26,6 +26,11 @@ async function awayAndBack(visitor, url) {
   return shown();
 }
 
+/** In a worker: busy, longer than a page takes to leave. */
+function spin() {
+  for (const end = performance.now() + 2000; performance.now() < end; );
+}
+
 for (const { where, kind, options } of engines) {
   test(`${where}: a page where nothing is listed comes back as it was, and takes part`, async (t) => {
     const at = scene(t);
@@ -59,6 +64,8 @@ for (const { where, options } of engines.filter(({ kind }) => kind === 'chromium
     const tab = await visitor.newTab();
     await visitor.visit(s.url, { page: tab });
     assert.equal(announcing().size, 1, 'one of two tabs leads');
+    // The browser freezes the page's workers before they have heard of anything.
+    for (const worker of visitor.page.workers()) worker.evaluate(spin).catch(() => {});
     await visitor.page.goto(`${s.url}/other.html`);
     await until('the other tab leads', () => announcing().size === 2);
     const locks = () => navigator.locks.query().then(({ held, pending }) => [held, pending].flat().map(({ name }) => name));
