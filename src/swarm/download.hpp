@@ -301,6 +301,7 @@ class Download {
   List<PeerId> let_downs_;
   Error origin_error_ = Error::none;  // why the origin is not asked any more
   Rate origin_rate_;
+  bool origin_waits_ = false;  // for the first piece, since nothing else was on its way
   Instant fetches_due_ = Instant::max();
   Instant fetched_at_{};  // when a fetch was last under way
   std::uint32_t verified_ = 0;

@@ -159,8 +159,8 @@ std::optional<PieceRange> Download::gap(const Reader& reader, PieceRange read_ah
   return PieceRange{*begin, end};
 }
 
-// Whether there are few peers, and they are slower together than the origin: not before patience is
-// over and their rate is known.
+// Whether there are few peers, and they are too slow together: not before patience is over and
+// their rate is known.
 bool Download::outpaced(const Reader& reader, Instant now) {
   const std::size_t known = std::max<std::size_t>(introduced_, useful());
   if (reader.credit <= 0 || known >= limits::introductions_per_ask) return false;
@@ -174,7 +174,10 @@ bool Download::outpaced(const Reader& reader, Instant now) {
   }
   std::uint64_t origin_rate = origin_rate_.per_second();
   if (origin_rate == 0) origin_rate = limits::origin_rate_unknown;
-  return peers_rate > 0 && peers_rate * reader.help.slower < origin_rate;
+  // In halves.
+  const auto slower =
+      std::max(2 * reader.help.slower, static_cast<std::uint32_t>(2 * limits::peers_slower));
+  return peers_rate > 0 && peers_rate * slower < 2 * origin_rate;
 }
 
 // The origin brings pieces beside peers that it outpaces: from the far end of the read-ahead
@@ -252,7 +255,7 @@ bool Download::fetch_next(Instant now, bool ahead, FetchId& last, Outputs& out) 
 }
 
 void Download::begin_fetch(const Fetch& fetch, Instant now, Outputs& out) {
-  if (fetches_.empty()) origin_rate_.resume(now);
+  if (fetches_.empty()) origin_waits_ = true;
   for (PieceIndex piece = fetch.rest.begin; piece < fetch.rest.end; ++piece) {
     if (!fetch.meets && picker_.state(piece) == PiecePicker::State::missing) {
       picker_.set(piece, PiecePicker::State::shared);
@@ -316,7 +319,12 @@ Download::Fetch* Download::fetch(FetchId id) {
 bool Download::handle_fetched(FetchId id, PieceIndex piece, Instant now, Outputs& out) {
   Fetch* from = fetch(id);
   if (from == nullptr || !from->rest.contains(piece)) return false;
-  origin_rate_.add(geometry_.bytes_of(piece), now);
+  // The first piece tells of the origin's distance, not of its rate.
+  if (std::exchange(origin_waits_, false)) {
+    origin_rate_.restart(now);
+  } else {
+    origin_rate_.add(geometry_.bytes_of(piece), now);
+  }
   const PieceIndex skipped = std::exchange(from->rest.begin, piece + 1);
   give_back({skipped, piece});
   if (pieces_[piece].state > State::in_flight || !wanted(piece)) return false;

@@ -17,6 +17,12 @@ class Rate {
     last_ = now;
   }
 
+  // From now on, without what came before.
+  void restart(Instant now) {
+    begin_ = now;
+    bytes_ = 0;
+  }
+
   void add(std::uint64_t bytes, Instant now) {
     bytes_ += bytes;
     last_ = now;
@@ -33,11 +39,6 @@ class Rate {
   std::uint64_t in(Duration span) const { return limits::amount_in(span, per_second_); }
 
  private:
-  void restart(Instant now) {
-    begin_ = now;
-    bytes_ = 0;
-  }
-
   Instant begin_{};
   Instant last_{};
   std::uint64_t bytes_ = 0;

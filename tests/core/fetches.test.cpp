@@ -351,9 +351,11 @@ TEST_CASE("few peers that are slower than the origin are helped, from the other 
     CHECK(f.said(measured - 1ms) == "");
     CHECK(*f.download.next_timeout() <= measured);
   }
-  SUBCASE("not if they are fast enough") {
-    peer.rate = limits::origin_rate_unknown;
+  SUBCASE("not if the origin is hardly faster") {
+    peer.rate = limits::origin_rate_unknown * 2 / 3 + 1;
     CHECK(f.said(measured) == "");
+    --peer.rate;
+    CHECK(f.said(measured) == "G1:28-32 G2:24-28 ");
   }
   SUBCASE("not if there are enough of them") {
     f.download.handle_answered(limits::introductions_per_ask);
@@ -361,11 +363,19 @@ TEST_CASE("few peers that are slower than the origin are helped, from the other 
     CHECK(f.said(measured) == "");
   }
   SUBCASE("two stretches at a time, and no more when the origin turns out to be slower") {
-    peer.rate = 7 * limits::mib / 2;
+    peer.rate = 5 * limits::mib / 2;
     CHECK(f.said(measured) == "G1:28-32 G2:24-28 ");
     for (PieceIndex i = 28; i < 32; ++i) f.come(1, i, measured + (i - 27) * 20ms);
     for (PieceIndex i = 24; i < 28; ++i) f.come(2, i, measured + (i - 19) * 20ms);
     CHECK(f.said(measured + 160ms) == "");
+  }
+  SUBCASE("also by an origin that is far away, which is not slow") {
+    peer.rate = 5 * limits::mib / 2;
+    CHECK(f.said(measured) == "G1:28-32 G2:24-28 ");
+    const Instant first = measured + 3 * limits::rate_span;
+    for (PieceIndex i = 28; i < 32; ++i) f.come(1, i, first + (i - 28) * 10ms);
+    for (PieceIndex i = 24; i < 28; ++i) f.come(2, i, first + (i - 20) * 10ms);
+    CHECK(f.said(first + 70ms) == "G3:0-4 G4:20-24 ");
   }
   SUBCASE("until they meet: peers are asked for these too, when they come so far") {
     peer.rate = limits::mib;

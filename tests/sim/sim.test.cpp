@@ -286,6 +286,31 @@ TEST_CASE("a large file is hardly later where the only peers are slow") {
   for_seeds(40, [](std::uint64_t seed) { check_hardly_later(seed, time_of_large, 3s); });
 }
 
+// How long 16 MiB take where few peers are slower than the origin, which is far away.
+Duration time_beside_slower(std::uint64_t seed, bool peers) {
+  Random random(seed);
+  World world(seed, Network{.delay = random.between(5ms, 40ms),
+                            .window = (40 + random.below(200)) * limits::kib});
+  world.origin.bytes_per_second = (2 + random.below(6)) * limits::mib;
+  const File& file = world.file(16 * limits::mib, 128 * limits::kib);
+  for (std::uint64_t i = 0; i <= random.below(3); ++i) {
+    const std::uint64_t up = limits::mib / 2 + random.below(2 * limits::mib);
+    world.add(Line{10ms, up, 8 * limits::mib}).hold(file, file.geometry.all());
+  }
+  settle(world, 2s);
+  Visitor& visitor = world.add(Line{5ms, 4 * limits::mib, 8 * limits::mib});
+  visitor.worker = std::make_unique<Worker>(world, visitor, world.files(), !peers);
+  settle(world, 1s);
+  const Request& request = visitor.fetch(file);
+  CHECK(world.run(10min, [&] { return request.done(); }));
+  check_world(world);
+  return request.took();
+}
+
+TEST_CASE("a file is hardly later where few peers are slower than an origin that is far away") {
+  for_seeds(40, [](std::uint64_t seed) { check_hardly_later(seed, time_beside_slower, 3s); });
+}
+
 // How long a file takes of somebody whose only peer has just been frozen.
 Duration time_of_frozen(std::uint64_t seed, bool peers) {
   Random random(seed);
