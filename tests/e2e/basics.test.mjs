@@ -149,9 +149,7 @@ for (const otherTab of [false, true]) {
           '/plain/dot.png': image,
           '/slow.html': `<!doctype html><title>slow</title><script src="/plain/control.js"></script>
 <script src="/static/block.js"></script><script src="/plain/after.js"></script>
-<img src="/plain/dot.png"><img src="/static/dot.png" id="dot"><!--${'x'.repeat(
-            40_000,
-          )}--><script type="module" src="/page.js"></script>`,
+<img src="/plain/dot.png"><img src="/static/dot.png"><!--${'x'.repeat(40_000)}--><script type="module" src="/page.js"></script>`,
           '/plain/control.js': '/* not ours */',
           '/plain/after.js': 'window.after = performance.now();',
         },
@@ -175,8 +173,12 @@ for (const otherTab of [false, true]) {
       t.after(() => release());
       s.origin.rule('/slow.html', { each: async (entry) => (entry.sent >= 16_384 ? released : undefined) });
       await page.goto(`${s.url}/slow.html`, { waitUntil: 'commit' });
-      await until('the image is shown while the page still streams', () =>
-        second.run(() => document.getElementById('dot')?.naturalWidth === 1, undefined, page),
+      await until('both images are shown while the page still streams', () =>
+        second.run(
+          () => [0, 1].every((i) => document.images[i]?.complete && document.images[i].naturalWidth === 1),
+          undefined,
+          page,
+        ),
       );
       const timing = await second.run(
         () => {
